@@ -1,0 +1,68 @@
+# The recipes of the house. Each works from a bare clone with Python 3.11 and make: the first use builds .venv.
+
+PYTHON ?= python3
+WORKERS ?= 2
+ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+RUNTIME := .venv/runtime.stamp
+TESTS := .venv/tests.stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check format bench lock clean
+
+help: ## list the recipes
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(RUNTIME) ## play a day of sales on a hub of its own and check the ledger (ARGS="--seed 7")
+	@$(BIN)/ponte demo $(ARGS)
+
+serve: $(RUNTIME) ## run the hub on SQLite, on this machine
+	@$(BIN)/ponte serve $(ARGS)
+
+test: $(TESTS) ## run every test, on SQLite and PostgreSQL
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+check: $(TESTS) ## lint, format, types, rooms and doors, house style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/tidy
+
+format: $(TESTS) ## put the code into the house's format
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(TESTS) ## measure what the README claims about speed
+	@$(BIN)/python -m bench $(ARGS)
+
+# Hashes of every file, and no index address: whoever installs chooses where from.
+LOCK := uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
+
+lock: ## write requirements/*.txt again from pyproject.toml (needs uv; ARGS="--upgrade")
+	$(LOCK) $(ARGS) --extra test --output-file requirements/test.txt pyproject.toml
+	$(LOCK) $(ARGS) --extra postgres --constraints requirements/test.txt --output-file requirements/runtime.txt pyproject.toml
+	$(LOCK) $(ARGS) --constraints requirements/test.txt --output-file requirements/build.txt requirements/build.in
+
+clean: ## remove the virtual environment and every cache
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# A stamp is younger than the files it was made from, or it is made again.
+$(RUNTIME): requirements/build.txt requirements/runtime.txt pyproject.toml | $(BIN)/python
+	@echo "Installing Ponte (once, about a minute) ..."
+	@$(PIP) --require-hashes -r requirements/build.txt
+	@$(PIP) --require-hashes -r requirements/runtime.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TESTS): requirements/test.txt $(RUNTIME)
+	@echo "Installing the test tools (once) ..."
+	@$(PIP) --require-hashes -r requirements/test.txt
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Ponte needs Python 3.11 or newer: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }

@@ -1,0 +1,1 @@
+"""Connectors to online stores, one folder each."""

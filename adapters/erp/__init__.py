@@ -1,0 +1,1 @@
+"""Connectors to ERPs and tills, one folder each."""

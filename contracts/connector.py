@@ -1,0 +1,137 @@
+"""A connector is one frozen record of plain functions; a capability is an optional field.
+
+The functions perform no I/O. Where one needs the vendor's answer it is a generator that yields
+`Request` and receives `Reply` (a plan); the gateway makes the requests.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from pydantic import BaseModel
+
+from contracts.credentials import Credentials, NoCredentials
+from contracts.facts import AnyFact, Facts
+from contracts.http import Delivery, Reply, Request
+from contracts.signatures import Signature
+
+C = TypeVar("C", bound=BaseModel)
+T = TypeVar("T")
+
+Steps: TypeAlias = Generator[Request, Reply, T]
+Plan: TypeAlias = T | Steps[T]
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook(Generic[C]):
+    """Push. `signature(config)` is fixed by the installation's config, never "verify if present"."""
+
+    signature: Callable[[C], Signature]
+    receive: Callable[[Delivery, C], Plan[Facts]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a poll; the cursor is opaque and moves in the transaction that stores the facts."""
+
+    facts: Facts
+    cursor: str
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Poll(Generic[C]):
+    """Pull. `page(cursor, config)` starts with the empty cursor."""
+
+    every_seconds: int
+    page: Callable[[str, C], Plan[Page]]
+
+
+@dataclass(frozen=True, slots=True)
+class File(Generic[C]):
+    """Files: `rows` streams, `to_fact` maps one row."""
+
+    media: tuple[str, ...]
+    rows: Callable[[Iterable[bytes], C], Iterable[Mapping[str, str]]]
+    to_fact: Callable[[Mapping[str, str], C], AnyFact]
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalReport:
+    """What an authenticated terminal says: the device's answer, and the CPF if it was typed after payment.
+
+    `answer` holds allow-listed fields only; `reservation` is the number under which a CPF was typed before.
+    """
+
+    terminal_ref: str
+    merchant_ref: str
+    zone: str
+    answer: Mapping[str, str] = field(repr=False)
+    reservation: str | None
+    cpf: str | None = field(repr=False)
+    reported_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SlipFacts:
+    """What a slip may show, the CPF already masked.
+
+    `unit` is `points` or `cashback`; of cashback the units are centavos. `None` means: say nothing of it.
+    """
+
+    programme_name: str
+    unit: str
+    sold_cents: int
+    earned_units: int
+    balance_units: int | None
+    cpf_mask: str | None
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal(Generic[C]):
+    """A payment terminal: what to launch, what its answer means, what to print."""
+
+    reserve: Callable[[str, int | None, C], Mapping[str, str]]
+    result: Callable[[TerminalReport, C], Facts]
+    slip: Callable[[SlipFacts, C], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Which vendor account these credentials open; the same account twice is refused."""
+
+    ref: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the vendor tolerates."""
+
+    requests_per_minute: int = 60
+    concurrent: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Connector(Generic[C]):
+    """One connector. Found by the entry point group `ponte.connectors`."""
+
+    slug: str
+    name: str
+    config: type[C]
+    docs: str
+    api: int = 1
+    trusts: tuple[str, ...] = ("declared",)
+    base_url: Callable[[C], str] | None = None
+    credentials: Callable[[C], Credentials] = lambda _config: NoCredentials()
+    limits: Limits = field(default_factory=Limits)
+    webhook: Webhook[C] | None = None
+    poll: Poll[C] | None = None
+    file: File[C] | None = None
+    terminal: Terminal[C] | None = None
+    check: Callable[[C], Plan[Account]] | None = None
+
+
+AnyConnector: TypeAlias = Connector[Any]

@@ -1,0 +1,102 @@
+"""Finds the connectors that are installed and refuses the broken ones before anything is served.
+
+Connectors are never imported by name: the entry point group `ponte.connectors` is the only door.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from pydantic import BaseModel
+
+from contracts.connector import AnyConnector, Connector
+from contracts.facts import TRUSTS
+
+GROUP = "ponte.connectors"
+API = 1
+_SLUG = re.compile(r"[a-z][a-z0-9_-]{1,31}")
+
+
+class CatalogueRefused(Exception):
+    """The hub does not start: one sentence for each fault, saying which connector and what to mend."""
+
+
+class UnknownConnector(LookupError):
+    """No connector of that slug is installed."""
+
+
+class Catalogue:
+    """The connectors of this process, by slug."""
+
+    def __init__(self, connectors: Mapping[str, AnyConnector]) -> None:
+        self._connectors = dict(connectors)
+
+    @classmethod
+    def load(cls, points: Iterable[EntryPoint] | None = None) -> "Catalogue":
+        """Return every installed connector. Refuses (`CatalogueRefused`) one that cannot be used."""
+        found: list[AnyConnector] = []
+        faults: list[str] = []
+        for point in entry_points(group=GROUP) if points is None else points:
+            try:
+                loaded = point.load()
+            except Exception as error:  # noqa: BLE001 an author's module may raise anything while it is imported
+                faults.append(f"{point.name} cannot be imported from {point.value} ({type(error).__name__}).")
+                continue
+            if isinstance(loaded, Connector):
+                found.append(loaded)
+            else:
+                faults.append(f"{point.name} must name a Connector, but {point.value} is something else.")
+        return cls._checked(found, faults)
+
+    @classmethod
+    def of(cls, *connectors: AnyConnector) -> "Catalogue":
+        """Return a catalogue of just these, for tests and one-file connectors. Refuses as `load` does."""
+        return cls._checked(connectors, [])
+
+    @classmethod
+    def _checked(cls, connectors: Iterable[AnyConnector], faults: list[str]) -> "Catalogue":
+        by_slug: dict[str, AnyConnector] = {}
+        for connector in connectors:
+            faults.extend(_faults_of(connector))
+            if connector.slug in by_slug:
+                faults.append(f"{connector.slug} is installed twice: uninstall one of them.")
+            by_slug[connector.slug] = connector
+        if faults:
+            raise CatalogueRefused("\n".join(faults))
+        return cls(by_slug)
+
+    def __iter__(self) -> Iterator[AnyConnector]:
+        """Yield the connectors in the order of their slugs."""
+        return iter([self._connectors[slug] for slug in sorted(self._connectors)])
+
+    @property
+    def slugs(self) -> tuple[str, ...]:
+        return tuple(sorted(self._connectors))
+
+    def get(self, slug: str) -> AnyConnector:
+        """Return the connector; `UnknownConnector` if none has that slug."""
+        try:
+            return self._connectors[slug]
+        except KeyError:
+            raise UnknownConnector(f"no connector {slug!r} is installed") from None
+
+
+def _faults_of(record: Any) -> Iterator[str]:
+    # Typed as anything: the record is another author's, and this check is what makes its types true.
+    slug, limits = record.slug, record.limits
+    can_do = record.webhook or record.poll or record.file or record.terminal
+    has_model = isinstance(record.config, type) and issubclass(record.config, BaseModel)
+    signed = record.webhook is None or callable(record.webhook.signature)
+    checks = (
+        (_SLUG.fullmatch(str(slug)), f"{slug!r} is no slug: 2 to 32 of a-z, 0-9, _ and -, a letter first."),
+        (record.api == API, f"{slug} is written for api {record.api}; this hub speaks api {API}."),
+        (has_model, f"{slug} must declare its config as a pydantic model."),
+        (can_do, f"{slug} can do nothing: give it a webhook, poll, file or terminal."),
+        (signed, f"{slug} has a webhook without a signature: if the vendor has none, say Unsigned(reason)."),
+        (record.base_url or not record.poll, f"{slug} polls but declares no base_url."),
+        (record.trusts, f"{slug} must list the trusts that it may be granted."),
+        (set(record.trusts) <= set(TRUSTS), f"{slug} lists a trust that is none of: {', '.join(TRUSTS)}."),
+        (min(limits.requests_per_minute, limits.concurrent) > 0, f"{slug} must allow at least one request."),
+    )
+    yield from (sentence for holds, sentence in checks if not holds)

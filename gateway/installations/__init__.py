@@ -1,0 +1,1 @@
+"""Installations: one partner's use of one connector."""

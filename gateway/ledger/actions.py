@@ -1,0 +1,244 @@
+"""Writing the ledger: differences between target and posted become movements, in one set per batch.
+
+Every verb here loads wallets, lets `loyalty.wallet` decide, and writes what changed; nothing is updated in place
+but caches.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from gateway.context import Context
+from gateway.ledger import queries
+from gateway.ledger.queries import MemberRef
+from gateway.store import rows
+from gateway.store import tables as t
+from loyalty import wallet as verbs
+from loyalty.accounts import ISSUANCE, Account, Award, Lot, Movement, Occasion, Wallet, combine
+from loyalty.wallet import NewLot, Shortfall
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What one (sale, member, partner) should have posted. `posted` is what it has; `pending` asks to wait.
+
+    `prepaid` means that the partner's pack pays, `held` that nothing more may be posted now and why.
+    """
+
+    programme_id: str
+    posted: Award
+    target_units: int
+    sold_at: datetime
+    expires_at: datetime | None
+    reason: str
+    pending: bool = False
+    prepaid: bool = False
+    held: str | None = None
+    shortfall: Shortfall = "debt"
+
+    @property
+    def member(self) -> MemberRef:
+        """Whose wallet it concerns."""
+        return (self.programme_id, self.posted.member_id)
+
+    @property
+    def funding(self) -> Account:
+        """Where the value comes from and returns to."""
+        return Account("prepaid", self.posted.partner_id) if self.prepaid else ISSUANCE
+
+    @property
+    def needs_lots(self) -> bool:
+        """Whether the member's whole wallet must be known: only a first credit can do without."""
+        return self.posted.units != 0 and (self.target_units != self.posted.units or self.activates)
+
+    @property
+    def activates(self) -> bool:
+        """Whether what is pending becomes available."""
+        return not self.pending and self.posted.pending > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What is posted after the movements, and why the rest waits."""
+
+    posted: Award
+    held: str | None
+
+
+@dataclass(slots=True)
+class Journal:
+    """The working copy of everything the ledger touches during a batch; written once at the end."""
+
+    context: Context
+    wallets: dict[MemberRef, Wallet]
+    packs: dict[tuple[str, Account], int]
+    movements: list[tuple[str, Movement, str | None]] = field(default_factory=list)
+    lots: dict[tuple[str, str, str], Lot] = field(default_factory=dict)
+
+    def take(self, programme_id: str, before: Wallet, after: Wallet) -> None:
+        """Keep `after` in place of `before`, noting the lots that changed."""
+        self.wallets[(programme_id, after.member_id)] = after
+        if before.lots is not after.lots:
+            known = {lot.id: lot for lot in before.lots}
+            for lot in after.lots:
+                if known.get(lot.id) is not lot:
+                    self.lots[(programme_id, after.member_id, lot.id)] = lot
+
+    def post(self, programme_id: str, movement: Movement, counterpart_id: str | None = None) -> None:
+        """Append a movement."""
+        self.movements.append((programme_id, movement, counterpart_id))
+        for account, units in movement.postings:
+            if account.kind == "prepaid":
+                self.packs[(programme_id, account)] = self.packs.get((programme_id, account), 0) + units
+
+
+def post(context: Context, conn: Connection, dues: Sequence[Due]) -> list[Settled]:
+    """Post every difference between target and posted, in (sold_at, sale) order; return what came of each.
+
+    A pack that cannot pay a positive difference holds it (`pack_exhausted`). Differences of one sale for
+    several members become one movement (R10).
+    """
+    whole = [due.member for due in dues if due.needs_lots]
+    packs = {(due.programme_id, due.funding) for due in dues if due.prepaid}
+    journal = Journal(
+        context,
+        queries.wallets(conn, (due.member for due in dues), whole),
+        queries.balances(conn, packs) if packs else {},
+    )
+    order = sorted(range(len(dues)), key=lambda n: (dues[n].target_units > dues[n].posted.units, dues[n].sold_at, n))
+    settled: dict[int, Settled] = {}
+    moved: dict[tuple[str, str], list[Movement]] = {}
+    for n in order:
+        due = dues[n]
+        settled[n], movements = _settle(journal, due)
+        moved.setdefault((due.programme_id, due.posted.sale_id), []).extend(movements)
+    for (programme_id, _), movements in moved.items():
+        _journal_movements(journal, programme_id, movements)
+    write(conn, journal)
+    return [settled[n] for n in range(len(dues))]
+
+
+def _settle(journal: Journal, due: Due) -> tuple[Settled, list[Movement]]:
+    programme_id, posted = due.programme_id, due.posted
+    wallet = journal.wallets[due.member]
+    occasion = Occasion(due.sold_at, journal.context.clock(), due.reason)
+    movements: list[Movement] = []
+    held = due.held
+    difference = due.target_units - posted.units
+    after = wallet
+    if difference < 0:
+        after, posted, movement = verbs.debit(
+            wallet, posted, -difference, funding=due.funding, occasion=occasion, shortfall=due.shortfall
+        )
+        movements.append(movement)
+    elif difference > 0 and held is None:
+        pack = (programme_id, due.funding)
+        if due.prepaid and journal.packs.get(pack, 0) < difference:
+            held = "pack_exhausted"
+        else:
+            lot = None if due.pending else NewLot(journal.context.ids.new("lot"), due.expires_at)
+            after, posted, movement = verbs.credit(
+                wallet, posted, difference, funding=due.funding, occasion=occasion, lot=lot
+            )
+            movements.append(movement)
+            if due.prepaid:
+                journal.packs[pack] -= difference
+    if not due.pending and posted.pending:
+        lot = NewLot(journal.context.ids.new("lot"), due.expires_at)
+        after, posted, movement = verbs.activate(after, posted, occasion=occasion, lot=lot)
+        movements.append(movement)
+    if after is not wallet:
+        journal.take(programme_id, wallet, after)
+    return Settled(posted, held), movements
+
+
+def _journal_movements(journal: Journal, programme_id: str, movements: list[Movement]) -> None:
+    """Append the movements of one sale; those of several members become one (owner change or merge)."""
+    members = list(dict.fromkeys(m.member_id for m in movements if m.member_id))
+    if len(members) < 2:
+        for movement in movements:
+            journal.movements.append((programme_id, movement, None))
+        return
+    occasion = Occasion(movements[0].happened_at, movements[0].learned_at, movements[0].reason)
+    whole = replace(combine("owner_change", movements, occasion), member_id=members[0])
+    journal.movements.append((programme_id, whole, members[1]))
+
+
+def write(conn: Connection, journal: Journal) -> None:
+    """Write movements, postings, balance deltas (summed per account, in account order) and changed lots."""
+    movements: list[dict[str, Any]] = []
+    postings: list[dict[str, Any]] = []
+    deltas: dict[tuple[str, Account], int] = {}
+    for programme_id, movement, counterpart_id in journal.movements:
+        movement_id = journal.context.ids.new("mov")
+        movements.append(_movement_row(programme_id, movement_id, movement, counterpart_id))
+        for line, (account, units) in enumerate(movement.postings):
+            deltas[(programme_id, account)] = deltas.get((programme_id, account), 0) + units
+            postings.append(
+                {
+                    "programme_id": programme_id,
+                    "movement_id": movement_id,
+                    "line": line,
+                    "account": account.kind,
+                    "account_ref": account.ref,
+                    "units": units,
+                }
+            )
+    rows.insert(conn, t.movement, movements)
+    rows.insert(conn, t.posting, postings)
+    rows.add(conn, t.balance, [_balance_row(p, account, units) for (p, account), units in deltas.items()], "units")
+    rows.put(conn, t.lot, [_lot_row(p, m, lot) for (p, m, _), lot in journal.lots.items()])
+
+
+def _movement_row(
+    programme_id: str, movement_id: str, movement: Movement, counterpart_id: str | None
+) -> dict[str, Any]:
+    return {
+        "programme_id": programme_id,
+        "movement_id": movement_id,
+        "kind": movement.kind,
+        "sale_id": movement.sale_id,
+        "member_id": movement.member_id,
+        "counterpart_id": counterpart_id,
+        "partner_id": movement.partner_id,
+        "happened_at": movement.happened_at,
+        "learned_at": movement.learned_at,
+        "reason": movement.reason,
+    }
+
+
+def _balance_row(programme_id: str, account: Account, units: int) -> dict[str, Any]:
+    return {"programme_id": programme_id, "account": account.kind, "account_ref": account.ref, "units": units}
+
+
+def _lot_row(programme_id: str, member_id: str, lot: Lot) -> dict[str, Any]:
+    return {
+        "programme_id": programme_id,
+        "member_id": member_id,
+        "lot_id": lot.id,
+        "sale_id": lot.sale_id,
+        "partner_id": lot.partner_id,
+        "born_at": lot.born_at,
+        "expires_at": lot.expires_at,
+        "issued": lot.issued,
+        "remaining": lot.remaining,
+        "expired": lot.expired,
+        "taken_back": lot.taken_back,
+    }
+
+
+def expire(context: Context, conn: Connection, members: Iterable[MemberRef]) -> int:
+    """Move what remains in due lots of `members` to breakage; return how many wallets changed."""
+    wanted = list(members)
+    journal = Journal(context, queries.wallets(conn, wanted, wanted), {})
+    for (programme_id, _), wallet in list(journal.wallets.items()):
+        now = context.clock()
+        outcome = verbs.expire(wallet, Occasion(now, now, "lot_expired"))
+        if outcome is not None:
+            journal.take(programme_id, wallet, outcome[0])
+            journal.post(programme_id, outcome[1])
+    write(conn, journal)
+    return len(journal.movements)

@@ -1,0 +1,76 @@
+"""Reading the ledger: what is posted, what a wallet holds."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection
+
+from gateway.store import rows
+from gateway.store import tables as t
+from loyalty.accounts import Account, Award, Lot, Redemption, Wallet
+
+MemberRef: TypeAlias = tuple[str, str]
+"""(programme id, member id)."""
+
+WALLET_KINDS = ("pending", "available", "reserved", "debt")
+
+
+def awards_of(conn: Connection, sales: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Return the award rows of (programme id, sale id) pairs: the posted map of R10."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows.fetch(conn, t.award, ("programme_id", "sale_id"), sales):
+        found.setdefault((row["programme_id"], row["sale_id"]), []).append(row)
+    return found
+
+
+def award_of(row: Mapping[str, Any]) -> Award:
+    """Return the posted award that a row holds."""
+    names = ("sale_id", "member_id", "partner_id", "units", "pending", "absorbed", "forgiven")
+    return Award(**{name: row[name] for name in names})
+
+
+def balances(conn: Connection, accounts: Iterable[tuple[str, Account]]) -> dict[tuple[str, Account], int]:
+    """Return the balances of (programme id, account) pairs; an account without postings is absent."""
+    keys = [(programme_id, account.kind, account.ref) for programme_id, account in accounts]
+    found = rows.fetch(conn, t.balance, ("programme_id", "account", "account_ref"), keys)
+    return {(row["programme_id"], Account(row["account"], row["account_ref"])): row["units"] for row in found}
+
+
+def wallets(
+    conn: Connection, members: Iterable[MemberRef], whole: Iterable[MemberRef] = ()
+) -> dict[MemberRef, Wallet]:
+    """Return wallets with their balances; those in `whole` with all their lots and redemptions too."""
+    wanted, full = list(dict.fromkeys(members)), list(dict.fromkeys(whole))
+    held = balances(conn, ((p, Account(kind, m)) for p, m in wanted for kind in WALLET_KINDS))
+    found = {
+        (p, m): Wallet(m, **{kind: held.get((p, Account(kind, m)), 0) for kind in WALLET_KINDS}) for p, m in wanted
+    }
+    if not full:
+        return found
+    lots: dict[MemberRef, list[Lot]] = {}
+    for row in rows.fetch(conn, t.lot, ("programme_id", "member_id"), full):
+        lots.setdefault((row["programme_id"], row["member_id"]), []).append(lot_of(row))
+    spent: dict[MemberRef, list[Redemption]] = {}
+    for row in rows.fetch(conn, t.voucher, ("programme_id", "member_id"), full):
+        redemption = Redemption(row["voucher_id"], row["issued_at"], row["units"])
+        spent.setdefault((row["programme_id"], row["member_id"]), []).append(redemption)
+    for at in full:
+        own = tuple(sorted(lots.get(at, ()), key=lambda lot: (lot.born_at, lot.id)))
+        found[at] = replace(found[at], lots=own, redemptions=tuple(spent.get(at, ())))
+    return found
+
+
+def lot_of(row: Mapping[str, Any]) -> Lot:
+    """Return the lot that a row holds."""
+    return Lot(
+        id=row["lot_id"],
+        sale_id=row["sale_id"],
+        partner_id=row["partner_id"],
+        born_at=row["born_at"],
+        expires_at=row["expires_at"],
+        issued=row["issued"],
+        remaining=row["remaining"],
+        expired=row["expired"],
+        taken_back=row["taken_back"],
+    )

@@ -1,0 +1,1 @@
+"""Partners: rates, stores, establishments, terminals, operators, packs."""

@@ -1,0 +1,325 @@
+"""What a caller reads when something is refused: RFC 9457 problems with stable codes.
+
+No problem ever repeats what the caller sent: validation answers with places and sentences, never with values.
+"""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MEDIA_TYPE = "application/problem+json"
+MAX_BYTES = 4096
+_MAX_ERRORS = 20
+_MAX_TEXT = 400
+_NAME = re.compile(r"[A-Za-z_]{1,2}[A-Za-z_0-9]{0,38}")
+_log = structlog.get_logger("ponte.problems")
+
+
+class Kind(NamedTuple):
+    """One stable code: status, English title, and the pt-BR sentence used when nothing better is known."""
+
+    status: int
+    title: str
+    detail: str
+
+
+KINDS: Mapping[str, Kind] = {
+    "malformed": Kind(400, "Malformed request", "A requisição não pôde ser entendida."),
+    "malformed_json": Kind(400, "Malformed JSON", "O corpo não é um JSON válido."),
+    "repeated_header": Kind(400, "Repeated header", "Um cabeçalho de segurança foi enviado mais de uma vez."),
+    "idempotency_key_missing": Kind(400, "Idempotency key missing", "Envie o cabeçalho Idempotency-Key."),
+    "unauthenticated": Kind(401, "Unauthenticated", "Credencial ausente, inválida ou vencida."),
+    "forbidden": Kind(403, "Forbidden", "Esta credencial não permite esta operação."),
+    "not_found": Kind(404, "Not found", "Não encontrado."),
+    "method_not_allowed": Kind(405, "Method not allowed", "Este endereço não aceita este método."),
+    "not_acceptable": Kind(406, "Not acceptable", "Nenhum formato aceito pelo cliente está disponível."),
+    "body_timeout": Kind(408, "Body too slow", "O corpo da requisição demorou demais para chegar."),
+    "conflict": Kind(409, "Conflict", "O pedido conflita com o estado atual."),
+    "in_flight": Kind(409, "Still running", "O mesmo pedido ainda está em andamento."),
+    "precondition_failed": Kind(412, "Precondition failed", "O registro mudou desde a última leitura."),
+    "body_too_large": Kind(413, "Body too large", "O corpo da requisição é grande demais."),
+    "unsupported_media_type": Kind(415, "Unsupported media type", "Formato do corpo não aceito."),
+    "invalid": Kind(422, "Invalid fields", "Há campos inválidos; veja a lista de erros."),
+    "forbidden_card_data": Kind(
+        422,
+        "Forbidden card data",
+        "Dados proibidos de cartão (CVV, trilha, número completo) foram recusados; nada foi guardado.",
+    ),
+    "idempotency_key_reused": Kind(
+        422,
+        "Idempotency key reused",
+        "Esta Idempotency-Key já foi usada com outro conteúdo.",
+    ),
+    "precondition_required": Kind(428, "Precondition required", "Envie o cabeçalho If-Match."),
+    "too_many_requests": Kind(429, "Too many requests", "Muitas requisições; aguarde e tente de novo."),
+    "internal": Kind(500, "Internal error", "Erro interno. Informe o request_id ao suporte."),
+    "busy": Kind(503, "Busy", "O sistema está ocupado; tente de novo em instantes."),
+    "not_ready": Kind(503, "Not ready", "O sistema ainda não está pronto."),
+}
+
+_CODE_OF_STATUS = {
+    400: "malformed",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    429: "too_many_requests",
+    503: "busy",
+}
+
+_FAULTS = {
+    "missing": "Campo obrigatório.",
+    "extra_forbidden": "Há um campo desconhecido aqui.",
+    "string_too_short": "Texto curto demais.",
+    "string_too_long": "Texto longo demais.",
+    "string_pattern_mismatch": "Formato inválido.",
+    "too_short": "Itens de menos.",
+    "too_long": "Itens demais.",
+    "greater_than": "Valor abaixo do permitido.",
+    "greater_than_equal": "Valor abaixo do permitido.",
+    "less_than": "Valor acima do permitido.",
+    "less_than_equal": "Valor acima do permitido.",
+    "timezone_aware": "Informe a data e hora com fuso.",
+    "literal_error": "Opção desconhecida.",
+    "enum": "Opção desconhecida.",
+}
+_FAULT_FAMILIES = (
+    ("int_", "Deve ser um número inteiro."),
+    ("string_", "Deve ser um texto."),
+    ("bool_", "Deve ser verdadeiro ou falso."),
+    ("datetime_", "Data e hora inválidas (use ISO 8601 com fuso)."),
+    ("date_", "Data inválida (use AAAA-MM-DD)."),
+    ("list_", "Deve ser uma lista."),
+    ("tuple_", "Deve ser uma lista."),
+    ("model_", "Deve ser um objeto."),
+    ("dict_", "Deve ser um objeto."),
+    ("union_tag_", "Tipo desconhecido."),
+    ("json_", "O corpo não é um JSON válido."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One fault in what was sent: where (`#/items/0/amount_cents`, `query/limit`) and a pt-BR sentence."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Exception):
+    """A refused request. Raise it anywhere under HTTP; `detail` is pt-BR and holds nothing that was sent."""
+
+    def __init__(
+        self,
+        code: str,
+        *,
+        detail: str | None = None,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(code)
+        kind = KINDS[code]
+        self.code = code
+        self.status, self.title = kind.status, kind.title
+        self.detail = kind.detail if detail is None else detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+    @classmethod
+    def refusal(cls, code: str, detail: str, status: int = 422) -> "Problem":
+        """Return a business "no" (a refusal of `loyalty`) as a problem: its own code and pt-BR sentence."""
+        problem = cls("invalid", detail=detail)
+        problem.code, problem.status, problem.title = code, status, "Refused"
+        problem.args = (code,)
+        return problem
+
+    @classmethod
+    def busy(cls, retry_after_seconds: int = 1) -> "Problem":
+        """Return the 503 of a full queue."""
+        return cls("busy", headers={"retry-after": str(retry_after_seconds)})
+
+
+def problem_body(problem: Problem, request_id: str) -> bytes:
+    """Return the JSON of `problem`, never more than 4 kB: errors beyond that are left out, last first."""
+    members: dict[str, Any] = {
+        "type": f"urn:ponte:problem:{problem.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail[:_MAX_TEXT],
+        "code": problem.code,
+        "request_id": request_id,
+    }
+    errors = [
+        {"pointer": error.pointer[:_MAX_TEXT], "detail": error.detail[:_MAX_TEXT]}
+        for error in problem.errors[:_MAX_ERRORS]
+    ]
+    while True:
+        if errors:
+            members["errors"] = errors
+        body = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(body) <= MAX_BYTES:
+            return body
+        errors.pop()
+
+
+def problem_response(problem: Problem, request_id: str) -> Response:
+    """Return `problem` as a response for FastAPI."""
+    headers = {"cache-control": "no-store", **problem.headers}
+    return Response(problem_body(problem, request_id), problem.status, headers, MEDIA_TYPE)
+
+
+async def send_problem(send: Send, problem: Problem, request_id: str) -> None:
+    """Answer `problem` over plain ASGI; for the edge and the hot lane."""
+    body = problem_body(problem, request_id)
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *((name.lower().encode(), value.encode()) for name, value in problem.headers.items()),
+    ]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def request_id_of(scope: Mapping[str, Any]) -> str:
+    """Return the id that the edge gave to this request, or an empty text outside the edge."""
+    return str(scope.get("state", {}).get("request_id", ""))
+
+
+def field_errors(faults: Iterable[Mapping[str, Any]]) -> tuple[FieldError, ...]:
+    """Return pydantic's `faults` as places and sentences: their `input`, `ctx` and `msg` repeat values."""
+    return tuple(_field_error(fault) for fault in faults)
+
+
+def _field_error(fault: Mapping[str, Any]) -> FieldError:
+    kind = str(fault.get("type", ""))
+    place = list(fault.get("loc", ()))
+    if kind == "extra_forbidden":
+        place = place[:-1]  # the unknown name is the caller's text
+    if kind.startswith("json_"):
+        place = place[:1]
+    source = str(place[0]) if place and place[0] in {"query", "path", "header", "cookie"} else "#"
+    steps = place[1:] if place and place[0] in {"body", "query", "path", "header", "cookie"} else place
+    pointer = "/".join([source, *map(_shown_step, steps)])
+    return FieldError(pointer, _fault_text(kind))
+
+
+def _shown_step(step: object) -> str:
+    # A key of a free mapping is the caller's text too: only what looks like a field name of ours is shown.
+    if isinstance(step, int):
+        return str(step)
+    text = str(step)
+    return text if _NAME.fullmatch(text) and sum(map(str.isdigit, text)) <= 2 else "…"
+
+
+def _fault_text(kind: str) -> str:
+    if kind in _FAULTS:
+        return _FAULTS[kind]
+    return next((text for family, text in _FAULT_FAMILIES if kind.startswith(family)), "Valor inválido.")
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Make every refusal of `app` a problem: ours, FastAPI's, Starlette's 404 and 405, the unforeseen."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(error, request_id_of(request.scope))
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problem = Problem("invalid", errors=field_errors(error.errors()))
+    return problem_response(problem, request_id_of(request.scope))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = _CODE_OF_STATUS.get(error.status_code, "malformed" if error.status_code < 500 else "internal")
+    return problem_response(Problem(code, headers=error.headers), request_id_of(request.scope))
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    request_id = request_id_of(request.scope)
+    _log.error("bug", request_id=request_id, exc_info=error)
+    return problem_response(Problem("internal"), request_id)
+
+
+PROBLEM_SCHEMA: Mapping[str, Any] = {
+    "title": "Problem",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {"type": "string", "description": "In Portuguese; may be shown to a merchant."},
+        "code": {"type": "string", "description": "Stable; decide by this one."},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+
+_ALWAYS = ("malformed", "internal", "busy")
+_WITH_BODY = ("body_timeout", "body_too_large", "unsupported_media_type", "invalid")
+
+
+def documented(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses=` of a FastAPI route that may refuse with these codes."""
+    by_status: dict[int | str, list[str]] = {}
+    for code in codes:
+        by_status.setdefault(KINDS[code].status, []).append(code)
+    return {status: _response(grouped) for status, grouped in by_status.items()}
+
+
+def _response(codes: Sequence[str]) -> dict[str, Any]:
+    return {
+        "description": ", ".join(f"`{code}`" for code in codes),
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+def with_problems(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return FastAPI's OpenAPI `schema` in place: its 422 replaced, the refusals of the edge documented."""
+    for item in schema.get("paths", {}).values():
+        for operation in item.values():
+            if isinstance(operation, dict) and "responses" in operation:
+                _document(operation)
+    schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = dict(PROBLEM_SCHEMA)
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return schema
+
+
+def _document(operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    default = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    if str(default.get("$ref", "")).endswith("/HTTPValidationError"):
+        responses["422"] = _response(["invalid"])
+    always = _ALWAYS + (_WITH_BODY if "requestBody" in operation else ())
+    for status, response in documented(*always).items():
+        responses.setdefault(str(status), response)

@@ -1,0 +1,1 @@
+"""Programmes: what is fixed at activation, categories, campaigns, policies."""

@@ -1,0 +1,108 @@
+"""Reading a programme's settings: the book that every rule looks things up in."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Table, select
+
+from gateway.context import Context
+from gateway.privacy import ProgrammeKeys
+from gateway.store import tables as t
+from loyalty.programme import Book, Campaign, Category, Partner, Programme, Rate
+
+
+class UnknownProgramme(LookupError):
+    """No programme has this id."""
+
+
+def book(context: Context, conn: Connection, programme_id: str) -> Book:
+    """Return the settings of a programme as the writer knows them. Refuses (`UnknownProgramme`) a foreign id."""
+    return context.memory.get(programme_id, "book", lambda: load_book(conn, programme_id))
+
+
+def keys(context: Context, conn: Connection, programme_id: str) -> ProgrammeKeys:
+    """Return the keys of a programme."""
+
+    def load() -> ProgrammeKeys:
+        query = select(t.programme.c.key_wrapped).where(t.programme.c.programme_id == programme_id)
+        wrapped = conn.execute(query).scalar_one_or_none()
+        if wrapped is None:
+            raise UnknownProgramme(programme_id)
+        return context.vault.programme(programme_id, wrapped)
+
+    return context.memory.get(programme_id, "keys", load)
+
+
+def load_book(conn: Connection, programme_id: str) -> Book:
+    """Return the settings of a programme as stored now."""
+    row = conn.execute(select(t.programme).where(t.programme.c.programme_id == programme_id)).mappings().one_or_none()
+    if row is None:
+        raise UnknownProgramme(programme_id)
+    programme = programme_of(row)
+    categories: dict[str, tuple[Category, ...]] = {}
+    for version in _rows(conn, t.category, programme_id):
+        category = Category(
+            id=version["category_id"],
+            name=version["name"],
+            multiplier_milli=version["multiplier_milli"],
+            valid_days=version["valid_days"],
+            valid_from=version["valid_from"],
+            recorded_at=version["recorded_at"],
+        )
+        categories[category.id] = (*categories.get(category.id, ()), category)
+    return Book(
+        programme=programme,
+        zone=ZoneInfo(programme.zone),
+        partners=_partners(conn, programme_id),
+        categories=categories,
+        campaigns=tuple(_campaign(row) for row in _rows(conn, t.campaign, programme_id)),
+        merchants={
+            (row["partner_id"], row["merchant_ref"]): row["store_id"]
+            for row in _rows(conn, t.merchant, programme_id)
+        },
+        version=row["version"],
+    )
+
+
+def programme_of(row: Mapping[str, Any]) -> Programme:
+    """Return the programme that a stored row describes."""
+    return Programme(
+        id=row["programme_id"],
+        name=row["name"],
+        unit=row["unit"],
+        mode=row["mode"],
+        zone=row["zone"],
+        active=row["active"],
+        **json.loads(row["policy"]),
+    )
+
+
+def _rows(conn: Connection, table: Table, programme_id: str) -> list[Mapping[str, Any]]:
+    return [dict(row) for row in conn.execute(select(table).where(table.c.programme_id == programme_id)).mappings()]
+
+
+def _partners(conn: Connection, programme_id: str) -> dict[str, Partner]:
+    rates: dict[str, tuple[Rate, ...]] = {}
+    for row in _rows(conn, t.rate, programme_id):
+        rate = Rate(row["rate_micro"], row["valid_from"], row["recorded_at"], row["valid_until"])
+        rates[row["partner_id"]] = (*rates.get(row["partner_id"], ()), rate)
+    return {
+        row["partner_id"]: Partner(row["partner_id"], row["name"], row["funding"], rates.get(row["partner_id"], ()))
+        for row in _rows(conn, t.partner, programme_id)
+    }
+
+
+def _campaign(row: Mapping[str, Any]) -> Campaign:
+    return Campaign(
+        id=row["campaign_id"],
+        name=row["name"],
+        multiplier_milli=row["multiplier_milli"],
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        recorded_at=row["recorded_at"],
+        partner_id=row["partner_id"],
+        min_sale_cents=row["min_sale_cents"],
+        max_extra_units=row["max_extra_units"],
+    )

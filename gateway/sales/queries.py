@@ -1,0 +1,119 @@
+"""Loading what a batch of evidence needs, in a few set-based reads."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection
+
+from contracts.facts import Key, PaymentEvidence
+from gateway.sales.dossiers import Dossier, Scope, singular, statement_of
+from gateway.store import rows
+from gateway.store import tables as t
+from loyalty.evidence import NOTHING_COVERED, Claim, CoveredDays
+from loyalty.programme import Book
+
+Row: TypeAlias = Mapping[str, Any]
+
+
+def key_rows(conn: Connection, wanted: Iterable[tuple[str, Key]]) -> list[dict[str, Any]]:
+    """Return the key rows of every partner for (programme id, key) pairs."""
+    keys = [(programme_id, key.kind, key.value) for programme_id, key in wanted]
+    return rows.fetch(conn, t.evidence_key, ("programme_id", "kind", "value"), keys)
+
+
+def load_dossiers(conn: Connection, wanted: Iterable[tuple[Scope, str]]) -> dict[str, Dossier]:
+    """Return the dossiers of (scope, dossier id), with statements, claims, sales and contested keys."""
+    dossiers = {dossier_id: Dossier(scope, dossier_id) for scope, dossier_id in wanted}
+    if not dossiers:
+        return {}
+    at = [(dossier.scope[0], dossier.id) for dossier in dossiers.values()]
+    by = ("programme_id", "dossier_id")
+    for row in rows.fetch(conn, t.evidence, by, at):
+        dossier = dossiers[row["dossier_id"]]
+        statement = statement_of(row)
+        dossier.statements.append(statement)
+        dossier.digests[statement.digest] = statement.id
+        dossier.sale_of[statement.id] = row["sale_id"]
+        dossier.learn_keys(statement)
+    for row in rows.fetch(conn, t.claim, by, at):
+        key = Key(row["kind"], row["value"])
+        dossiers[row["dossier_id"]].claims.append(
+            Claim(row["claim_id"], key, row["owner"], row["made_at"], decided=row["decided"])
+        )
+    for row in rows.fetch(conn, t.sale, by, at):
+        dossiers[row["dossier_id"]].sales[row["sale_id"]] = row
+    _contest(conn, dossiers.values())
+    return dossiers
+
+
+def _contest(conn: Connection, dossiers: Iterable[Dossier]) -> None:
+    """Note which singular keys another partner states too, and how well (R1)."""
+    holders: dict[tuple[str, Key], list[Dossier]] = {}
+    for dossier in dossiers:
+        for key in singular(dossier.ranks):
+            holders.setdefault((dossier.scope[0], key), []).append(dossier)
+    for row in key_rows(conn, holders):
+        key = Key(row["kind"], row["value"])
+        for dossier in holders[(row["programme_id"], key)]:
+            contest(dossier, row["partner_id"], key, row["rank"])
+            if row["partner_id"] == dossier.scope[1]:
+                dossier.stored[key] = row["rank"]
+
+
+def contest(dossier: Dossier, partner_id: str, key: Key, rank: int) -> bool:
+    """Note that `partner_id` states `key`; return whether that is another partner than the dossier's."""
+    if partner_id == dossier.scope[1]:
+        return False
+    dossier.contested[key] = min(rank, dossier.contested.get(key, rank))
+    return True
+
+
+def covered_days(conn: Connection, dossiers: Sequence[Dossier], books: Mapping[str, Book]) -> CoveredDays:
+    """Return the covered days that matter to `dossiers`: from each sale's day to the day after its last word."""
+    wanted = set()
+    for dossier in dossiers:
+        zone = books[dossier.scope[0]].zone
+        told = [s.evidence for s in dossier.statements if isinstance(s.evidence, PaymentEvidence)]
+        if not told or not dossier.merchants():
+            continue
+        methods = {e.method for e in told}
+        instants = [at for e in told for at in (e.sold_at, e.as_of, *(o.happened_at for o in e.operations)) if at]
+        first = min(instants).astimezone(zone).date()
+        last = max(instants).astimezone(zone).date() + timedelta(days=1)
+        days = [(first + timedelta(days=n)) for n in range((last - first).days + 1)]
+        wanted |= {(dossier.scope[0], m, how, day) for m in dossier.merchants() for how in methods for day in days}
+    if not wanted:
+        return NOTHING_COVERED
+    found = rows.fetch(conn, t.coverage, ("programme_id", "merchant", "method", "day_on"), wanted)
+    return CoveredDays.of((row["merchant"], row["method"], row["day_on"]) for row in found)
+
+
+def has_coverage(conn: Connection, programme_id: str) -> bool:
+    """Return whether any complete file was ever read in this programme."""
+    query = t.coverage.select().where(t.coverage.c.programme_id == programme_id).limit(1)
+    return conn.execute(query).first() is not None
+
+
+def members_of(conn: Connection, owners: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row]:
+    """Return the identities of (programme id, owner) pairs that are registered."""
+    found = rows.fetch(conn, t.identity, ("programme_id", "document_index"), owners)
+    return {(row["programme_id"], row["document_index"]): row for row in found}
+
+
+def memberships_of(conn: Connection, members: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[Row]]:
+    """Return the category history of (programme id, member id) pairs."""
+    history: dict[tuple[str, str], list[Row]] = {}
+    for row in rows.fetch(conn, t.membership, ("programme_id", "member_id"), members):
+        history.setdefault((row["programme_id"], row["member_id"]), []).append(row)
+    return history
+
+
+def sales_of_days(conn: Connection, days: Iterable[tuple[str, str, Any]]) -> list[dict[str, Any]]:
+    """Return the sales of (programme id, member id, local day) triples."""
+    return rows.fetch(conn, t.sale, ("programme_id", "member_id", "sold_on"), days)
+
+
+def waiting_sales(conn: Connection, owners: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Return the sales that name one of (programme id, owner)."""
+    return rows.fetch(conn, t.sale, ("programme_id", "owner"), owners)

@@ -1,0 +1,1 @@
+"""The database: tables, engine, rows, committer. SQL lives here and in the slices' queries and actions."""

@@ -1,0 +1,1 @@
+"""The core library: pure rules, no clock, no randomness, no I/O."""

@@ -1,0 +1,166 @@
+"""What a sale earns: one exact integer product, one floor, terms frozen, explained in one sentence.
+
+`points = floor(kept x rate x category x campaign)`; nothing is rounded on the way and nothing is a float.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, time, timedelta, tzinfo
+from fractions import Fraction
+from typing import Any
+
+from contracts.money import brl
+from loyalty.programme import (
+    CENTS_PER_REAL,
+    MICRO,
+    MILLI,
+    Campaign,
+    Category,
+    Programme,
+    Rate,
+    Unit,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The factors that held at `sold_at`, copied beside the award so that anyone can recompute it.
+
+    The copy explains the award; it is never its input (a better source of `sold_at` re-derives it).
+    """
+
+    unit: Unit
+    rate_micro: int
+    category_id: str | None = None
+    category_name: str | None = None
+    category_milli: int = MILLI
+    campaign_id: str | None = None
+    campaign_name: str | None = None
+    campaign_milli: int = MILLI
+    campaign_extra_max: int | None = None
+    valid_days: int | None = None
+    min_sale_cents: int = 0
+    max_base_cents: int | None = None
+    max_award_units: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the terms as JSON-ready integers and texts, defaults left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a sale should have earned for its owner: whole units, and why when it is nothing or less."""
+
+    units: int
+    desired_units: int
+    reason: str | None
+    terms: Terms | None
+    kept: Fraction
+    expires_at: datetime | None = None
+
+
+def terms_at(
+    programme: Programme, rate: Rate, category: Category | None, campaign: Campaign | None
+) -> Terms:
+    """Freeze the factors that apply to one sale."""
+    return Terms(
+        unit=programme.unit,
+        rate_micro=rate.rate_micro,
+        category_id=category.id if category else None,
+        category_name=category.name if category else None,
+        category_milli=category.multiplier_milli if category else MILLI,
+        campaign_id=campaign.id if campaign else None,
+        campaign_name=campaign.name if campaign else None,
+        campaign_milli=campaign.multiplier_milli if campaign else MILLI,
+        campaign_extra_max=campaign.max_extra_units if campaign else None,
+        valid_days=category.valid_days if category else None,
+        min_sale_cents=programme.min_sale_cents,
+        max_base_cents=programme.max_base_cents,
+        max_award_units=programme.max_award_units,
+    )
+
+
+def units(kept: Fraction, rate_micro: int, category_milli: int = MILLI, campaign_milli: int = MILLI) -> int:
+    """Return the whole units that `kept` centavos earn: one product, one floor."""
+    numerator = kept.numerator * rate_micro * category_milli * campaign_milli
+    return numerator // (kept.denominator * CENTS_PER_REAL * MICRO * MILLI * MILLI)
+
+
+def award(base_cents: int, kept: Fraction, sold_at: datetime, terms: Terms, zone: tzinfo) -> Target:
+    """Return what a sale earns under `terms`.
+
+    The minimum is tested on the original base, so a small refund never falls off a cliff. Caps follow the floor.
+    """
+    if kept <= 0:
+        return Target(0, 0, "given_back" if base_cents else "nothing_captured", terms, kept)
+    if base_cents < terms.min_sale_cents:
+        return Target(0, 0, "below_minimum", terms, kept)
+    base = kept if terms.max_base_cents is None else min(kept, Fraction(terms.max_base_cents))
+    desired = units(kept, terms.rate_micro, terms.category_milli, terms.campaign_milli)
+    earned = units(base, terms.rate_micro, terms.category_milli, terms.campaign_milli)
+    if terms.campaign_extra_max is not None:
+        earned = min(earned, units(base, terms.rate_micro, terms.category_milli) + terms.campaign_extra_max)
+    if terms.max_award_units is not None:
+        earned = min(earned, terms.max_award_units)
+    return Target(
+        units=earned,
+        desired_units=desired,
+        reason=None if earned else "rounds_to_zero",
+        terms=terms,
+        kept=kept,
+        expires_at=end_of_day(sold_at, terms.valid_days, zone),
+    )
+
+
+def end_of_day(from_at: datetime, days: int | None, zone: tzinfo) -> datetime | None:
+    """Return the end of the local day `days` after `from_at` as the UTC-aware start of the next; `None` for never."""
+    if days is None:
+        return None
+    day = from_at.astimezone(zone).date() + timedelta(days=days + 1)
+    return datetime.combine(day, time(), tzinfo=zone)
+
+
+def cap_day(targets: Sequence[Target], daily_award_units: int | None) -> tuple[Target, ...]:
+    """Allocate one member's daily limit over that day's targets, which come in (sold_at, first key) order."""
+    if daily_award_units is None:
+        return tuple(targets)
+    left, capped = daily_award_units, []
+    for target in targets:
+        allowed = min(target.units, left)
+        left -= allowed
+        reason = target.reason if allowed == target.units else "daily_limit"
+        capped.append(replace(target, units=allowed, reason=reason))
+    return tuple(capped)
+
+
+def total(targets: Iterable[Target]) -> int:
+    """Return the sum of what `targets` earn."""
+    return sum(target.units for target in targets)
+
+
+def explain(target: Target) -> str:
+    """Return one pt-BR sentence that recomputes the award with its own figures."""
+    terms = target.terms
+    if terms is None:
+        return "Sem crédito."
+    shown = brl(int(target.kept)) if target.kept.denominator == 1 else f"{brl(int(target.kept))} (parte exata)"
+    if terms.unit == "points":
+        factors = [f"{_decimal(terms.rate_micro, MICRO)} ponto(s) por R$ 1"]
+    else:
+        factors = [f"{_decimal(terms.rate_micro, MICRO)}% de cashback"]
+    if terms.category_milli != MILLI:
+        factors.append(f"{_decimal(terms.category_milli, MILLI)} (categoria {terms.category_name})")
+    if terms.campaign_milli != MILLI:
+        factors.append(f"{_decimal(terms.campaign_milli, MILLI)} (campanha {terms.campaign_name})")
+    earned = f"{target.units} ponto(s)" if terms.unit == "points" else brl(target.units)
+    sentence = f"{shown} × {' × '.join(factors)} = {earned}, arredondado para baixo uma única vez"
+    if target.units < target.desired_units:
+        sentence += f" (limitado; sem o limite seriam {target.desired_units})"
+    return sentence + "."
+
+
+def _decimal(value: int, scale: int) -> str:
+    whole, rest = divmod(value, scale)
+    digits = str(rest).rjust(len(str(scale)) - 1, "0").rstrip("0")
+    return f"{whole},{digits}" if digits else str(whole)

@@ -1,0 +1,55 @@
+"""The closed list of business "no": values with a stable code and a sentence a merchant can read.
+
+A refusal is an answer, never an exception; every code has its text here and nowhere else.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+TEXTS: Final[dict[str, str]] = {
+    "below_minimum": "A compra ficou abaixo do valor mínimo do programa.",
+    "no_rate": "O parceiro não tinha taxa de conversão válida na data da compra.",
+    "unmatched": "A compra aguarda o cadastro do CPF no programa.",
+    "no_cpf": "A compra não tem CPF informado.",
+    "late_match_expired": "O CPF foi cadastrado depois do prazo para creditar esta compra.",
+    "pack_exhausted": "O pacote de pontos do parceiro acabou; o crédito aguarda a recarga.",
+    "not_in_file": "A adquirente não confirmou esta venda no arquivo do dia.",
+    "given_back": "A compra foi cancelada ou devolvida por inteiro.",
+    "nothing_captured": "Nenhum valor foi capturado nesta compra.",
+    "quarantined": "A mesma transação foi informada por outro parceiro; a venda está em análise.",
+    "test": "Venda de teste: não gera crédito.",
+    "rounds_to_zero": "O valor não alcança uma unidade do programa.",
+    "daily_limit": "O limite diário de créditos do participante foi atingido.",
+    "programme_inactive": "O programa ainda não foi ativado.",
+    "insufficient_balance": "Saldo insuficiente.",
+    "redemption_blocked": "O resgate está bloqueado para este participante.",
+    "debt_outstanding": "Há um saldo devedor a compensar antes do próximo resgate.",
+    "already_claimed": "Esta compra já foi atribuída a outro CPF.",
+    "sale_unknown": "A venda não foi encontrada.",
+    "member_unknown": "CPF não cadastrado no programa.",
+    "member_exists": "Este CPF já está cadastrado no programa.",
+    "launch_conflict": "Já existe um lançamento com esta referência e outro conteúdo.",
+    "return_exceeds_sale": "A devolução é maior que o valor da venda.",
+    "rate_backdated": "A taxa não pode valer a partir de uma data anterior ao registro.",
+    "programme_mode_fixed": "Unidade e modalidade do programa não mudam depois da ativação.",
+    "reservation_unknown": "Reserva não encontrada.",
+    "reservation_closed": "Esta reserva já foi encerrada.",
+    "reservation_used": "Esta reserva já foi usada em outra venda.",
+    "future_sale": "A data da venda está no futuro.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A business "no". `code` is stable; `text` is the pt-BR sentence."""
+
+    code: str
+
+    def __post_init__(self) -> None:
+        if self.code not in TEXTS:
+            raise KeyError(self.code)
+
+    @property
+    def text(self) -> str:
+        """The sentence for the merchant or the member."""
+        return TEXTS[self.code]

@@ -1,0 +1,97 @@
+"""Card data that may not be kept, and identities that only look like it."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from gateway.cards import card_numbers, forbidden_card_field, passes_luhn
+
+VISA = "4111111111111111"
+CONNECT = {
+    "id": "hook_1",
+    "type": "charge.paid",
+    "data": {
+        "id": "ch_1",
+        "code": "38332544765625",
+        "amount": 12500,
+        "card": {"first_six_digits": "400000", "last_four_digits": "0010", "exp_month": 1, "exp_year": 2031},
+        "metadata": {"authorization_code": "M21111", "initiator_transaction_key": "6N000001-4.0.0-AAAAAA-1"},
+    },
+}
+DEEPLINK = {
+    "code": "0",
+    "amount": "100",
+    "atk": "37820073187607",
+    "itk": "PB0000X00001-1.17.7-2278-0003",
+    "order_id": "4539148803436467000",
+    "authorization_code": "187607",
+    "pan": "627303****2166",
+}
+
+
+@pytest.mark.parametrize(
+    "payload", [CONNECT, DEEPLINK, [], None, "", {"cvv": ""}, {"cvv": None}, {"pin": "***"}]
+)
+def test_what_stone_really_sends_passes(payload: Any) -> None:
+    assert forbidden_card_field(payload) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cvv",
+        "CVV2",
+        "cvc",
+        "track_2",
+        "iccRelatedData",
+        "arqc",
+        "arcq",
+        "serviceCode",
+        "PIN",
+        "cardExpireDate",
+    ],
+)
+def test_f102_a_forbidden_field_is_found_at_any_depth(name: str) -> None:
+    assert forbidden_card_field({"data": [{"card": {name: "123"}}]}) == name.replace("_", "").lower()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [VISA, int(VISA), "4111 1111 1111 1111", "4111-1111-1111-1111", f"card {VISA}.", "378282246310005"],
+)
+@pytest.mark.parametrize("name", ["pan", "note", "atk", "order_id"])
+def test_f102_a_full_card_number_is_found_in_any_field(name: str, value: str | int) -> None:
+    assert forbidden_card_field({"a": [{name: value}]}) == "pan"
+
+
+@pytest.mark.parametrize("value", ["4111111111111112", "411111******1111", "5511987654321", "7891000315507"])
+def test_other_numbers_are_no_card_numbers(value: str) -> None:
+    assert forbidden_card_field({"note": value}) is None
+
+
+def test_no_transaction_key_or_order_id_of_ours_is_taken_for_a_card() -> None:
+    draw = random.Random(7)
+    for _ in range(5000):
+        payload = {"atk": str(draw.randrange(10**13, 10**14)), "order_id": str(draw.randrange(2**62, 2**63))}
+        assert forbidden_card_field(payload) is None
+
+
+def test_the_check_digit_is_the_standards() -> None:
+    assert passes_luhn("79927398713")
+    assert [passes_luhn(f"7992739871{digit}") for digit in range(10)].count(True) == 1
+
+
+def test_a_grouped_number_is_found_whole() -> None:
+    assert [found[0] for found in card_numbers("x 4111-1111-1111-1111 y")] == ["4111-1111-1111-1111"]
+
+
+def test_nesting_costs_no_recursion() -> None:
+    deep: Any = {"cvv": "1"}
+    for _ in range(100_000):
+        deep = [deep]
+    assert forbidden_card_field(deep) == "cvv"
+    while isinstance(deep, list):  # or freeing it would recurse
+        deep = deep[0]
+    assert json.dumps(deep) == '{"cvv": "1"}'
