@@ -62,11 +62,7 @@ class Cnpj:
 
     def __post_init__(self) -> None:
         """Refuse, as `Malformed`, whatever is not a CNPJ."""
-        if (
-            len(self.text) != self.size
-            or not _ALPHANUMERICS.issuperset(self.text[:12])
-            or not _DIGITS.issuperset(self.text[12:])
-        ):
+        if len(self.text) != self.size or not _ALPHANUMERICS.issuperset(self.text):
             raise Malformed("not a CNPJ")
         if len(set(self.text)) == 1 or not _has_true_digits(self.text, heaviest=9):
             raise Malformed("CNPJ with wrong check digits")

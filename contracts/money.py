@@ -44,7 +44,7 @@ def _written(amount: object) -> str:
     match amount:
         case str() if len(amount) <= _WRITING_MAX:
             return amount
-        case int() if not isinstance(amount, bool) and abs(amount) <= CENTS_MAX:
+        case int() if abs(amount) <= CENTS_MAX:
             return str(amount)
         case Decimal() if amount.is_finite() and _is_short(amount):
             return f"{amount:f}"

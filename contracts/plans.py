@@ -35,9 +35,9 @@ def run(plan: Steps[T], answer: Answer) -> T: ...
 def run(plan: T, answer: Answer) -> T: ...
 def run(plan: Plan[T], answer: Answer) -> T:
     """Return the plan's result; `answer` makes each request. Whatever `answer` raises ends the plan."""
-    if not isinstance(plan, Generator):
+    if not is_steps(plan):
         return plan
-    step = _advance(plan, None)
+    step: Request | _Done[T] = _advance(plan, None)
     while not isinstance(step, _Done):
         step = _advance(plan, answer(step))
     return step.result
@@ -49,9 +49,9 @@ async def arun(plan: Steps[T], answer: AsyncAnswer) -> T: ...
 async def arun(plan: T, answer: AsyncAnswer) -> T: ...
 async def arun(plan: Plan[T], answer: AsyncAnswer) -> T:
     """Return the plan's result, as `run` does, with an `answer` that is awaited."""
-    if not isinstance(plan, Generator):
+    if not is_steps(plan):
         return plan
-    step = _advance(plan, None)
+    step: Request | _Done[T] = _advance(plan, None)
     while not isinstance(step, _Done):
         step = _advance(plan, await answer(step))
     return step.result

@@ -78,7 +78,7 @@ class HmacBody:
     def sign(self, body: bytes) -> dict[str, str]:
         """Return the header that a true sender adds."""
         digest = hmac.digest(self.secrets[0], body, self.digest)
-        return {self.header: self.prefix + _encoded(digest, self.encoding)}
+        return {self.header.lower(): self.prefix + _encoded(digest, self.encoding)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +119,9 @@ class HmacFields:
 
     def sign(self, body: bytes, now: datetime, headers: Mapping[str, str]) -> dict[str, str]:
         """Return `headers`, which hold the other fields, with the timestamp and the signature added."""
-        stamped = {**headers, self.timestamp: str(int(now.timestamp()))}
+        stamped = {**headers, self.timestamp.lower(): str(int(now.timestamp()))}
         digest = hmac.digest(self.secrets[0], self._signed(body, stamped), self.digest)
-        return {**stamped, self.header: self.prefix + _encoded(digest, self.encoding)}
+        return {**stamped, self.header.lower(): self.prefix + _encoded(digest, self.encoding)}
 
     def _signed(self, body: bytes, headers: Mapping[str, str]) -> bytes:
         """Return the signed bytes. No field may hold the separator, else two requests would read alike."""
@@ -185,7 +185,7 @@ class BearerToken:
 
     def sign(self) -> dict[str, str]:
         """Return the header that a true sender adds."""
-        return {self.header: f"{self.scheme} {self.tokens[0]}".lstrip()}
+        return {self.header.lower(): f"{self.scheme} {self.tokens[0]}".lstrip()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ class RS256:
     def sign(self, body: bytes, kid: str, key: RSAPrivateKey) -> dict[str, str]:
         """Return the header that a sender holding the private key adds."""
         signature = b64encode(key.sign(body, PKCS1v15(), SHA256())).decode()
-        return {self.header: f"alg=RS256; kid={kid}; signature={signature}"}
+        return {self.header.lower(): f"alg=RS256; kid={kid}; signature={signature}"}
 
 
 @dataclass(frozen=True, slots=True)

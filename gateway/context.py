@@ -7,10 +7,14 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from gateway.catalogue import Catalogue
 from gateway.ports import Clock, Ids
 from gateway.privacy import Vault
 
 T = TypeVar("T")
+
+ANY_PROGRAMME = ""
+"""Where things are remembered that are found by an id alone, such as an installation or an API key."""
 
 
 class Memory:
@@ -31,8 +35,13 @@ class Memory:
         return cast("T", shelf[what])
 
     def forget(self, programme_id: str) -> None:
-        """Drop what is known of one programme."""
+        """Drop what is known of one programme, and what was found without naming one."""
         self._known.pop(programme_id, None)
+        self._known.pop(ANY_PROGRAMME, None)
+
+    def peek(self, programme_id: str, what: Hashable) -> Any:  # noqa: ANN401 -- whatever `get` was given
+        """Return `what` if it is known, else `None`; never loads."""
+        return self._known.get(programme_id, {}).get(what)
 
     def clear(self) -> None:
         """Drop everything."""
@@ -46,4 +55,5 @@ class Context:
     clock: Clock
     ids: Ids
     vault: Vault
+    catalogue: Catalogue
     memory: Memory = field(default_factory=Memory)

@@ -4,12 +4,12 @@ No problem ever repeats what the caller sent: validation answers with places and
 """
 
 import json
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -21,7 +21,7 @@ MAX_BYTES = 4096
 _MAX_ERRORS = 20
 _MAX_TEXT = 400
 _NAME = re.compile(r"[A-Za-z_]{1,2}[A-Za-z_0-9]{0,38}")
-_log = structlog.get_logger("ponte.problems")
+_log = logging.getLogger("ponte.problems")
 
 
 class Kind(NamedTuple):
@@ -38,6 +38,9 @@ KINDS: Mapping[str, Kind] = {
     "repeated_header": Kind(400, "Repeated header", "Um cabeçalho de segurança foi enviado mais de uma vez."),
     "idempotency_key_missing": Kind(400, "Idempotency key missing", "Envie o cabeçalho Idempotency-Key."),
     "unauthenticated": Kind(401, "Unauthenticated", "Credencial ausente, inválida ou vencida."),
+    "stale_timestamp": Kind(
+        401, "Stale timestamp", "O relógio do terminal está errado; acerte-o pelo cabeçalho Date desta resposta."
+    ),
     "forbidden": Kind(403, "Forbidden", "Esta credencial não permite esta operação."),
     "not_found": Kind(404, "Not found", "Não encontrado."),
     "method_not_allowed": Kind(405, "Method not allowed", "Este endereço não aceita este método."),
@@ -252,12 +255,14 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _CODE_OF_STATUS.get(error.status_code, "malformed" if error.status_code < 500 else "internal")
-    return problem_response(Problem(code, headers=error.headers), request_id_of(request.scope))
+    problem = Problem(code, headers=error.headers)
+    problem.status = error.status_code
+    return problem_response(problem, request_id_of(request.scope))
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
     request_id = request_id_of(request.scope)
-    _log.error("bug", request_id=request_id, exc_info=error)
+    _log.error("bug in request %s", request_id, exc_info=error)
     return problem_response(Problem("internal"), request_id)
 
 

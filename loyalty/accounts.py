@@ -137,7 +137,9 @@ class Award:
 
 def postings(units_by_account: Mapping[Account, int]) -> tuple[Posting, ...]:
     """Return one posting per account that changes, in account order, so that locks are always taken alike."""
-    return tuple(Posting(account, units) for account, units in sorted(units_by_account.items()) if units)
+    changed = [Posting(account, units) for account, units in units_by_account.items() if units]
+    changed.sort()
+    return tuple(changed)
 
 
 def combine(kind: str, movements: Iterable[Movement], occasion: Occasion) -> Movement:

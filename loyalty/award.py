@@ -3,9 +3,9 @@
 `points = floor(kept x rate x category x campaign)`; nothing is rounded on the way and nothing is a float.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from fractions import Fraction
 from typing import Any
 
@@ -20,6 +20,10 @@ from loyalty.programme import (
     Rate,
     Unit,
 )
+from loyalty.refusals import TEXTS, Refusal
+
+
+_SCALE = CENTS_PER_REAL * MICRO * MILLI * MILLI
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Terms:
     max_award_units: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the terms as JSON-ready integers and texts, defaults left out."""
+        """Return the terms as JSON-ready integers and texts; what does not apply is left out."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -60,9 +64,7 @@ class Target:
     expires_at: datetime | None = None
 
 
-def terms_at(
-    programme: Programme, rate: Rate, category: Category | None, campaign: Campaign | None
-) -> Terms:
+def terms_at(programme: Programme, rate: Rate, category: Category | None, campaign: Campaign | None) -> Terms:
     """Freeze the factors that apply to one sale."""
     return Terms(
         unit=programme.unit,
@@ -83,14 +85,14 @@ def terms_at(
 
 def units(kept: Fraction, rate_micro: int, category_milli: int = MILLI, campaign_milli: int = MILLI) -> int:
     """Return the whole units that `kept` centavos earn: one product, one floor."""
-    numerator = kept.numerator * rate_micro * category_milli * campaign_milli
-    return numerator // (kept.denominator * CENTS_PER_REAL * MICRO * MILLI * MILLI)
+    return kept.numerator * rate_micro * category_milli * campaign_milli // (kept.denominator * _SCALE)
 
 
 def award(base_cents: int, kept: Fraction, sold_at: datetime, terms: Terms, zone: tzinfo) -> Target:
     """Return what a sale earns under `terms`.
 
-    The minimum is tested on the original base, so a small refund never falls off a cliff. Caps follow the floor.
+    The minimum is tested on the original base, so a small refund never falls off a cliff. Caps follow
+    the floor.
     """
     if kept <= 0:
         return Target(0, 0, "given_back" if base_cents else "nothing_captured", terms, kept)
@@ -114,11 +116,11 @@ def award(base_cents: int, kept: Fraction, sold_at: datetime, terms: Terms, zone
 
 
 def end_of_day(from_at: datetime, days: int | None, zone: tzinfo) -> datetime | None:
-    """Return the end of the local day `days` after `from_at` as the UTC-aware start of the next; `None` for never."""
+    """Return when the local day `days` after `from_at` ends: the start of the next; `None` is never."""
     if days is None:
         return None
     day = from_at.astimezone(zone).date() + timedelta(days=days + 1)
-    return datetime.combine(day, time(), tzinfo=zone)
+    return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
 
 
 def cap_day(targets: Sequence[Target], daily_award_units: int | None) -> tuple[Target, ...]:
@@ -140,24 +142,40 @@ def total(targets: Iterable[Target]) -> int:
 
 
 def explain(target: Target) -> str:
-    """Return one pt-BR sentence that recomputes the award with its own figures."""
+    """Return one pt-BR sentence whose figures recompute the award: amount, factors, result, and any limit."""
     terms = target.terms
-    if terms is None:
-        return "Sem crédito."
-    shown = brl(int(target.kept)) if target.kept.denominator == 1 else f"{brl(int(target.kept))} (parte exata)"
-    if terms.unit == "points":
-        factors = [f"{_decimal(terms.rate_micro, MICRO)} ponto(s) por R$ 1"]
-    else:
-        factors = [f"{_decimal(terms.rate_micro, MICRO)}% de cashback"]
-    if terms.category_milli != MILLI:
-        factors.append(f"{_decimal(terms.category_milli, MILLI)} (categoria {terms.category_name})")
-    if terms.campaign_milli != MILLI:
-        factors.append(f"{_decimal(terms.campaign_milli, MILLI)} (campanha {terms.campaign_name})")
-    earned = f"{target.units} ponto(s)" if terms.unit == "points" else brl(target.units)
-    sentence = f"{shown} × {' × '.join(factors)} = {earned}, arredondado para baixo uma única vez"
+    if terms is None or not target.desired_units:
+        return Refusal(target.reason).text if target.reason in TEXTS else "Sem crédito."
+    desired, earned = (_units(units, terms.unit) for units in (target.desired_units, target.units))
+    sentence = f"{_exact(target.kept)} x {' x '.join(_factors(terms))} = {desired}"
+    if target.desired_units * _SCALE != target.kept * _product(terms):
+        sentence += ", arredondado para baixo uma única vez"
     if target.units < target.desired_units:
-        sentence += f" (limitado; sem o limite seriam {target.desired_units})"
+        sentence += f"; limitado a {earned}"
     return sentence + "."
+
+
+def _product(terms: Terms) -> int:
+    return terms.rate_micro * terms.category_milli * terms.campaign_milli
+
+
+def _factors(terms: Terms) -> Iterator[str]:
+    rate = _decimal(terms.rate_micro, MICRO)
+    yield f"{rate} ponto(s) por R$ 1" if terms.unit == "points" else f"{rate}% de cashback"
+    if terms.category_milli != MILLI:
+        yield f"{_decimal(terms.category_milli, MILLI)} (categoria {terms.category_name})"
+    if terms.campaign_milli != MILLI:
+        yield f"{_decimal(terms.campaign_milli, MILLI)} (campanha {terms.campaign_name})"
+
+
+def _exact(kept: Fraction) -> str:
+    """Return centavos as a person reads them, the part of a centavo as the fraction that it is."""
+    whole, rest = divmod(kept.numerator, kept.denominator)
+    return f"{brl(whole)} e {rest}/{kept.denominator} de centavo" if rest else brl(whole)
+
+
+def _units(units: int, unit: Unit) -> str:
+    return f"{units} ponto(s)" if unit == "points" else brl(units)
 
 
 def _decimal(value: int, scale: int) -> str:

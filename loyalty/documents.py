@@ -1,4 +1,7 @@
-"""One document: what was bought, and what of it the document itself says went back (R3, R6)."""
+"""One document: what was bought, and what of it the document itself says went back (R3, R6).
+
+A document is a set of statements of one kind that share an identity; every function here reads the whole set.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,10 +42,12 @@ def document(kind: DocumentKind, statements: Sequence[Statement]) -> Document:
     """
     ordered = sorted(statements, key=Statement.content_key)
     heard = [s for s in ordered if s.strong] or ordered
-    latest = _evidence(max(heard, key=Statement.register_key))
-    voided = any(s.evidence.state == "void" for s in heard) if kind == "fiscal" else latest.state == "void"
-    split = [e for e in map(_evidence, heard) if e.returned_items_cents is not None]
-    money = max((e.returned_cents for e in split), default=0)
+    said = [_said(s) for s in heard]
+    latest = said[0] if len(heard) == 1 else _said(max(heard, key=Statement.register_key))
+    final = kind == "fiscal" and any(evidence.state == "void" for evidence in said)
+    void = final or latest.state == "void"
+    split = [evidence for evidence in said if evidence.returned_items_cents is not None]
+    money = max((evidence.returned_cents for evidence in split), default=0)
     return Document(
         kind=kind,
         keys=tuple(sorted({key for s in ordered for key in s.evidence.keys}, key=key_rank)),
@@ -51,26 +56,36 @@ def document(kind: DocumentKind, statements: Sequence[Statement]) -> Document:
         money_cents=latest.money_cents,
         total_cents=latest.total_cents,
         returned_money_cents=money,
-        returned_items_cents=min(money, max((e.returned_items_cents or 0 for e in split), default=0)),
-        given_back_cents=max(max(_evidence(s).returned_cents for s in heard), _listed_cents(heard)),
-        live=not voided and latest.state == "captured",
-        void=voided,
+        returned_items_cents=min(
+            money, max((evidence.returned_items_cents or 0 for evidence in split), default=0)
+        ),
+        given_back_cents=max(*(evidence.returned_cents for evidence in said), _listed_cents(heard, latest)),
+        live=not void and latest.state == "captured",
+        void=void,
     )
 
 
-def _evidence(statement: Statement) -> DocumentEvidence:
+def standing(documents: Sequence[Document]) -> Sequence[Document]:
+    """Return those of one kind's `documents` that say what was bought: the live, else the open, else all."""
+    return [d for d in documents if d.live] or [d for d in documents if not d.void] or documents
+
+
+def _said(statement: Statement) -> DocumentEvidence:
     evidence = statement.evidence
     assert isinstance(evidence, DocumentEvidence)
     return evidence
 
 
-def _listed_cents(statements: Sequence[Statement]) -> int:
+def _listed_cents(statements: Sequence[Statement], latest: DocumentEvidence) -> int:
     """Return what keyed operations gave back: the largest numbering, each key once."""
+    if not any(s.evidence.operations for s in statements):
+        return 0
     union: dict[tuple[str, str], int] = {}
     for statement in sorted(statements, key=Statement.register_key):
         for op in statement.evidence.operations:
             if op.kind == "return":
-                union[(op.space, op.key)] = op.amount_cents or 0
+                whole = op.amount_cents is None
+                union[(op.space, op.key)] = latest.money_cents if whole else op.amount_cents or 0
     spaces: dict[str, int] = {}
     for (space, _), amount in union.items():
         spaces[space] = spaces.get(space, 0) + amount

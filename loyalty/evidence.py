@@ -24,7 +24,9 @@ RANK: Mapping[Trust, int] = {trust: rank for rank, trust in enumerate(TRUSTS)}
 STRONG = RANK["confirmed"]
 """Ranks up to this one are believed; `device` and `declared` are claims that a better source may refute."""
 
-RegisterKey: TypeAlias = tuple[datetime, int, datetime, int, str]
+CLOCK_ERROR = timedelta(minutes=10)
+
+RegisterKey: TypeAlias = tuple[datetime, int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,12 @@ class Statement:
         return RANK[self.trust] <= STRONG
 
     def register_key(self) -> RegisterKey:
-        """Greatest wins among statements about one thing (R3)."""
+        """Greatest wins among statements about one thing (R3).
+
+        `received_at` has no say: it is the order of arrival by another name, and R0 forbids that.
+        """
         evidence = self.evidence
-        return (evidence.as_of, -self.rank, self.received_at, given_back_cents(evidence), self.digest)
+        return (evidence.as_of, -self.rank, given_back_cents(evidence), self.digest)
 
     def content_key(self) -> tuple[int, datetime, str]:
         """A total order that does not know when anything arrived."""
@@ -74,12 +79,20 @@ class Claim:
     decided: bool = False
 
 
+def is_future(evidence: PaymentEvidence | DocumentEvidence, received_at: datetime) -> bool:
+    """Whether a statement knows or sold later than a wrong clock explains; it is refused (R3)."""
+    latest = received_at + CLOCK_ERROR
+    return evidence.as_of > latest or (evidence.sold_at is not None and evidence.sold_at > latest)
+
+
 def given_back_cents(evidence: PaymentEvidence | DocumentEvidence) -> int:
     """What one statement says was given back in all, in centavos; only used to break ties."""
     listed = sum(o.amount_cents or 0 for o in evidence.operations if o.kind != "reinstatement")
     if isinstance(evidence, DocumentEvidence):
         return max(listed, evidence.returned_cents)
-    stated = (evidence.returned_cents or 0) + (evidence.charged_back_cents or 0) - (evidence.reinstated_cents or 0)
+    stated = (
+        (evidence.returned_cents or 0) + (evidence.charged_back_cents or 0) - (evidence.reinstated_cents or 0)
+    )
     return max(listed, stated)
 
 
@@ -104,7 +117,7 @@ class CoveredDays:
         return cls({key: frozenset(value) for key, value in gathered.items()})
 
     def span(self, merchant: str | None, method: Method, first: date, last: date) -> bool:
-        """Whether every day from `first` to `last` is covered; a span that ends before it starts is its start."""
+        """Whether every day from `first` to `last` is covered; `first` always is one of them."""
         days = self.days.get((merchant, method)) if merchant is not None else None
         if not days:
             return False
@@ -117,11 +130,10 @@ NOTHING_COVERED = CoveredDays({})
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One thing given back or given again, as the arithmetic of R5 needs it."""
+    """One thing given back or given again, as the arithmetic of R5 needs it; its amount is resolved."""
 
-    space: str
     key: str
     kind: OperationKind
-    amount_cents: int | None
+    amount_cents: int
     instalment: int | None
-    happened_on: date
+    happened_at: datetime

@@ -24,35 +24,40 @@ class Identified:
 def identify(statements: Sequence[Statement]) -> Identified:
     """Return the payments and documents that `statements` speak of."""
     ordered = sorted(statements, key=Statement.content_key)
-    about_payment = [s for s in ordered if s.evidence.about == "payment"]
-    about_document = [s for s in ordered if s.evidence.about == "document"]
     flags: dict[str, str] = {}
-    sets = _payment_sets(about_payment, flags)
-    gathered = _gather(about_payment, sets)
-    index = {root: at for at, root in enumerate(gathered)}
-    keys = {key for s in about_payment for key in s.evidence.keys}
-    return Identified(
-        payments=tuple(gathered.values()),
-        documents=_documents(about_document),
-        payment_of={key: index[sets.find(key)] for key in keys if sets.find(key) in index},
-        flags=flags,
-    )
+    payments, payment_of = _payments([s for s in ordered if s.evidence.about == "payment"], flags)
+    documents = _documents([s for s in ordered if s.evidence.about == "document"], flags)
+    return Identified(payments, documents, payment_of, flags)
 
 
-def _payment_sets(statements: Sequence[Statement], flags: dict[str, str]) -> Disjoint[Key]:
+Payments = tuple[tuple[tuple[Statement, ...], ...], Mapping[Key, int]]
+
+
+def _payments(statements: Sequence[Statement], flags: dict[str, str]) -> Payments:
     sets: Disjoint[Key] = Disjoint()
     singular: dict[Key, dict[str, Key]] = {}
     for statement in statements:
-        first, *others = sorted(statement.evidence.keys, key=key_rank)
+        first, *others = _proving_first(statement)
         _learn(sets, singular, first)
         for key in others:
-            if key.kind in WEAK_KINDS:
-                continue
-            _learn(sets, singular, key)
-            if not _unite_strong(sets, singular, first, key):
-                flags[statement.id] = "key_conflict"
+            if key.kind not in WEAK_KINDS:
+                _learn(sets, singular, key)
+                if not _unite(sets, singular, first, key):
+                    flags[statement.id] = "key_conflict"
     _unite_weak(statements, sets, flags)
-    return sets
+    gathered: dict[Key, list[Statement]] = {}
+    for statement in statements:
+        gathered.setdefault(sets.find(_proving_first(statement)[0]), []).append(statement)
+    index = {root: n for n, root in enumerate(gathered)}
+    keys = {key for s in statements for key in s.evidence.keys}
+    payment_of = {key: index[sets.find(key)] for key in keys if sets.find(key) in index}
+    return tuple(map(tuple, gathered.values())), payment_of
+
+
+def _proving_first(statement: Statement) -> Sequence[Key]:
+    """Return a statement's keys, what proves most first."""
+    keys = statement.evidence.keys
+    return keys if len(keys) == 1 else sorted(keys, key=key_rank)
 
 
 def _learn(sets: Disjoint[Key], singular: dict[Key, dict[str, Key]], key: Key) -> None:
@@ -61,7 +66,7 @@ def _learn(sets: Disjoint[Key], singular: dict[Key, dict[str, Key]], key: Key) -
         singular[key] = {key.kind: key} if key.kind in SINGULAR_KINDS else {}
 
 
-def _unite_strong(sets: Disjoint[Key], singular: dict[Key, dict[str, Key]], a: Key, b: Key) -> bool:
+def _unite(sets: Disjoint[Key], singular: dict[Key, dict[str, Key]], a: Key, b: Key) -> bool:
     """Join two keys of one payment, unless that gives it two values of a singular kind."""
     root, other = sets.find(a), sets.find(b)
     if root == other:
@@ -81,45 +86,43 @@ def _unite_weak(statements: Sequence[Statement], sets: Disjoint[Key], flags: dic
         for key in statement.evidence.keys:
             if key.kind in WEAK_KINDS:
                 users.setdefault(key, []).append(statement)
+    if not users:
+        return
     named = {sets.find(key) for s in statements for key in s.evidence.keys if key.kind not in WEAK_KINDS}
     for weak in sorted(users):
-        roots = {sets.find(_first(statement)) for statement in users[weak]}
-        if len({root for root in roots if root in named}) > 1:
+        roots = {sets.find(_proving_first(statement)[0]) for statement in users[weak]} | {sets.find(weak)}
+        if len(roots & named) > 1:
             flags.update({statement.id: "weak_key_ignored" for statement in users[weak]})
             continue
-        joined = sorted(roots, key=lambda root: (root not in named, key_rank(root)))
-        for root in joined[1:]:
-            sets.unite(joined[0], root)
-        if joined[0] in named:
-            sets.unite(joined[0], weak)
-            named.add(sets.find(joined[0]))
+        best, *others = sorted(roots, key=lambda root: (root not in named, key_rank(root)))
+        for root in others:
+            sets.unite(best, root)
 
 
-def _first(statement: Statement) -> Key:
-    return min(statement.evidence.keys, key=key_rank)
+def _documents(
+    statements: Sequence[Statement], flags: dict[str, str]
+) -> tuple[tuple[DocumentKind, tuple[Statement, ...]], ...]:
+    """A document is a component over its keys; one component may hold several kinds, each its own view.
 
-
-def _gather(statements: Sequence[Statement], sets: Disjoint[Key]) -> dict[Key, tuple[Statement, ...]]:
-    gathered: dict[Key, tuple[Statement, ...]] = {}
-    for statement in statements:
-        root = sets.find(_first(statement))
-        gathered[root] = (*gathered.get(root, ()), statement)
-    return gathered
-
-
-def _documents(statements: Sequence[Statement]) -> tuple[tuple[DocumentKind, tuple[Statement, ...]], ...]:
-    """A document is a component over its keys; one component may hold several kinds, each its own view."""
+    A claim's keys join no two documents that believed sources keep apart.
+    """
     sets: Disjoint[Key] = Disjoint()
+    believed: set[Key] = set()
     for statement in statements:
-        first, *others = sorted(statement.evidence.keys, key=key_rank)
-        sets.find(first)
+        first, *others = _proving_first(statement)
         for key in others:
-            sets.unite(first, key)
-    kinds: dict[tuple[Key, DocumentKind], tuple[Statement, ...]] = {}
+            if not statement.strong and len({sets.find(first), sets.find(key)} & believed) > 1:
+                flags[statement.id] = "key_conflict"
+            else:
+                joined = {sets.find(first), sets.find(key)} & believed
+                root = sets.unite(first, key)
+                if joined:
+                    believed.add(root)
+        if statement.strong:
+            believed.add(sets.find(first))
+    kinds: dict[tuple[Key, DocumentKind], list[Statement]] = {}
     for statement in statements:
         evidence = statement.evidence
         assert isinstance(evidence, DocumentEvidence)
-        at = (sets.find(_first(statement)), evidence.kind)
-        kinds[at] = (*kinds.get(at, ()), statement)
-    return tuple((kind, said) for (_, kind), said in kinds.items())
-
+        kinds.setdefault((sets.find(_proving_first(statement)[0]), evidence.kind), []).append(statement)
+    return tuple((kind, tuple(said)) for (_, kind), said in kinds.items())

@@ -106,7 +106,6 @@ class Lots:
     """Sums taken while the lots pass by; `by_award` is what each (sale, member, partner) still holds."""
 
     remaining: Counter[str] = field(default_factory=Counter)
-    used: Counter[str] = field(default_factory=Counter)
     expired: int = 0
     by_award: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
@@ -118,7 +117,6 @@ def bad_lots(rows: Iterable[Held], lots: Lots) -> Iterator[str]:
         if min(used, lot.remaining, lot.expired, lot.taken_back) < 0:
             yield f"I3: lot {lot.id} holds {lot.issued} = {lot.remaining} + {lot.expired} + {used} used"
         lots.remaining[member_id] += lot.remaining
-        lots.used[member_id] += used
         lots.expired += lot.expired
         if lot.sale_id and lot.partner_id:
             lots.by_award[lot.sale_id, member_id, lot.partner_id] += lot.issued

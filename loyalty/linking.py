@@ -3,18 +3,18 @@
 Believed sources link first; a claim's link counts only where it cannot join what honest life keeps apart.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from contracts.facts import DocumentEvidence, Key
 from loyalty.disjoint import Disjoint
-from loyalty.documents import LADDER, Document
+from loyalty.documents import LADDER, Document, standing
 from loyalty.evidence import Statement
 from loyalty.payments import Payment
 
 Node: TypeAlias = tuple[str, int | Key]
-"""`("payment", n)`, `("document", n)` or `("group", key)`: the acquirer's order that several payments name."""
+"""`("payment", n)`, `("document", n)` or `("group", key)`: an acquirer's order that payments name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +23,40 @@ class Cell:
 
     payments: tuple[Payment, ...]
     documents: tuple[Document, ...]
-    flags: frozenset[str] = field(default=frozenset())
 
 
-@dataclass(frozen=True, slots=True)
+_EMPTY = Cell((), ())
+
+
 class _Board:
-    payments: Sequence[Payment]
-    documents: Sequence[Document]
-    node_of: Mapping[Key, Node]
-    sets: Disjoint[Node]
-    members: dict[Node, list[Node]]
+    """The purchases while links are laid; `members` knows the payments and documents of each root."""
+
+    def __init__(
+        self, payments: Sequence[Payment], documents: Sequence[Document], payment_of: Mapping[Key, int]
+    ) -> None:
+        self.node_of: dict[Key, Node] = {key: ("payment", n) for key, n in payment_of.items()}
+        self.members: dict[Node, Cell] = {("payment", n): Cell((p,), ()) for n, p in enumerate(payments)}
+        self.members |= {("document", n): Cell((), (d,)) for n, d in enumerate(documents)}
+        self.sets: Disjoint[Node] = Disjoint(self.members)
+        for n, doc in enumerate(documents):
+            for key in doc.keys:
+                first = self.node_of.setdefault(key, ("document", n))
+                if first[0] == "document":  # a document cannot take over what names a payment
+                    self.unite(first, ("document", n))
+
+    def target(self, key: Key) -> Node:
+        return self.node_of.get(key, ("group", key))
+
+    def cell(self, node: Node) -> Cell:
+        return self.members.get(self.sets.find(node), _EMPTY)
 
     def unite(self, a: Node, b: Node) -> None:
         root, other = self.sets.find(a), self.sets.find(b)
         if root != other:
+            mine, theirs = self.cell(root), self.cell(other)
             self.sets.unite(root, other)
-            self.members[root] = self.members.get(root, [root]) + self.members.pop(other, [other])
-
-    def content(self, nodes: Iterable[Node]) -> tuple[list[Payment], list[Document]]:
-        payments = [self.payments[n] for kind, n in nodes if kind == "payment" and isinstance(n, int)]
-        documents = [self.documents[n] for kind, n in nodes if kind == "document" and isinstance(n, int)]
-        return payments, documents
+            self.members.pop(other, None)
+            self.members[root] = Cell(mine.payments + theirs.payments, mine.documents + theirs.documents)
 
 
 def link(
@@ -56,87 +69,78 @@ def link(
 
     Links of payments whose index is `silenced` (a better source denies them) are not heard.
     """
-    node_of: dict[Key, Node] = {key: ("payment", index) for key, index in payment_of.items()}
-    node_of.update({key: ("document", index) for index, doc in enumerate(documents) for key in doc.keys})
-    nodes: list[Node] = [("payment", n) for n in range(len(payments))]
-    nodes += [("document", n) for n in range(len(documents))]
-    board = _Board(payments, documents, node_of, Disjoint(nodes), {node: [node] for node in nodes})
-    for index, doc in enumerate(documents):
-        for key in doc.keys:
-            board.unite(node_of[key], ("document", index))
+    board = _Board(payments, documents, payment_of)
+    claims: list[tuple[Node, Statement]] = []
+    for node, statement in _linking(payments, documents, silenced):
+        if statement.strong:
+            for key in links_of(statement):
+                board.unite(node, board.target(key))
+        else:
+            claims.append((node, statement))
     flags: dict[str, str] = {}
-    _strong_links(board, silenced)
-    _claimed_links(board, silenced, flags)
-    cells: dict[Node, tuple[list[Payment], list[Document]]] = {}
-    for node in nodes:
-        root = board.sets.find(node)
-        cells[root] = board.content(board.members[root])
-    return tuple(Cell(tuple(p), tuple(d)) for p, d in cells.values()), flags
+    for node, statement in sorted(claims, key=lambda claim: claim[1].content_key()):
+        for key in sorted(links_of(statement)):
+            target = board.target(key)
+            if board.sets.find(node) == board.sets.find(target):
+                continue
+            if _admissible(board.cell(node), board.cell(target)):
+                board.unite(node, target)
+            else:
+                flags[statement.id] = "link_refused"
+    return tuple(cell for cell in board.members.values() if cell.payments or cell.documents), flags
 
 
-def _wanted(board: _Board, silenced: frozenset[int]) -> Iterable[tuple[Node, Statement]]:
-    for index, payment in enumerate(board.payments):
-        if index not in silenced:
-            for statement in payment.statements:
-                yield ("payment", index), statement
-    for index, document in enumerate(board.documents):
-        for statement in document.statements:
-            yield ("document", index), statement
-
-
-def _links(statement: Statement) -> tuple[Key, ...]:
+def links_of(statement: Statement) -> tuple[Key, ...]:
+    """Return the keys of the other kind that a statement names."""
     evidence = statement.evidence
-    if isinstance(evidence, DocumentEvidence):
+    if isinstance(evidence, DocumentEvidence) and evidence.tenders:
         return (*evidence.links, *(key for tender in evidence.tenders for key in tender.keys))
     return evidence.links
 
 
-def _strong_links(board: _Board, silenced: frozenset[int]) -> None:
-    for node, statement in _wanted(board, silenced):
-        if statement.strong:
-            for key in _links(statement):
-                board.unite(node, board.node_of.get(key, ("group", key)))
+def _linking(
+    payments: Sequence[Payment], documents: Sequence[Document], silenced: frozenset[int]
+) -> Iterator[tuple[Node, Statement]]:
+    for n, p in enumerate(payments):
+        if n not in silenced:
+            yield from ((("payment", n), s) for s in p.statements if s.evidence.links)
+    for n, d in enumerate(documents):
+        yield from ((("document", n), s) for s in d.statements if links_of(s))
 
 
-def _claimed_links(board: _Board, silenced: frozenset[int], flags: dict[str, str]) -> None:
-    claims = [(node, s) for node, s in _wanted(board, silenced) if not s.strong and _links(s)]
-    for node, statement in sorted(claims, key=lambda claim: claim[1].content_key()):
-        for key in sorted(_links(statement)):
-            target = board.node_of.get(key, ("group", key))
-            mine, theirs = board.sets.find(node), board.sets.find(target)
-            if mine == theirs:
-                continue
-            both = board.members.get(mine, [mine]) + board.members.get(theirs, [theirs])
-            if _admissible(*board.content(both)):
-                board.unite(node, target)
-            else:
-                flags[statement.id] = "link_refused"
-
-
-def _admissible(payments: Sequence[Payment], documents: Sequence[Document]) -> bool:
-    """A claimed link joins no two orders, no differing totals, and no more money than the document asks."""
-    totals = []
-    for kind in LADDER:
-        of_kind = [doc for doc in documents if doc.kind == kind and doc.live]
-        if kind == "order" and len(of_kind) > 1:
-            return False
-        if of_kind:
-            totals.append(sum(doc.total_cents for doc in of_kind))
+def _admissible(mine: Cell, theirs: Cell) -> bool:
+    """A claim joins no two orders, no documents of different total, no more money than the document asks."""
+    if _EMPTY in (mine, theirs):
+        return True
+    if all(any(d.kind == "order" for d in cell.documents) for cell in (mine, theirs)):
+        return False
+    totals = [total for total in (_total(mine.documents), _total(theirs.documents)) if total is not None]
     if len(set(totals)) > 1:
         return False
-    captured = sum(p.captured_cents for p in pair_anonymous(payments)[0])
+    captured = sum(p.captured_cents for p in pair_anonymous((*mine.payments, *theirs.payments))[0])
     return not totals or captured <= totals[0]
 
 
-def pair_anonymous(payments: Sequence[Payment]) -> tuple[list[Payment], list[tuple[Payment, Payment]]]:
+def _total(documents: Sequence[Document]) -> int | None:
+    """Return what a purchase charges by its best kind of document, `None` without any."""
+    for kind in LADDER:
+        of_kind = [d for d in documents if d.kind == kind]
+        if of_kind:
+            return sum(d.total_cents for d in standing(of_kind))
+    return None
+
+
+def pair_anonymous(payments: Iterable[Payment]) -> tuple[list[Payment], list[tuple[Payment, Payment]]]:
     """Pair each report without an acquirer's key with a named payment of the same amount, one to one (R1).
 
     Return the payments that stand for themselves, and the pairs (named, report).
     """
-    named = sorted((p for p in payments if p.named), key=lambda p: p.keys)
-    alone, pairs = list(named), []
-    free = list(named)
-    for report in sorted((p for p in payments if not p.named), key=lambda p: p.keys):
+    ordered = sorted(payments, key=lambda p: p.keys)
+    alone = [p for p in ordered if p.named]
+    free, pairs = list(alone), []
+    for report in ordered:
+        if report.named:
+            continue
         amount = report.stated_cents
         twin = next((p for p in free if amount is not None and p.stated_cents == amount), None)
         if twin is None:
@@ -145,4 +149,3 @@ def pair_anonymous(payments: Sequence[Payment]) -> tuple[list[Payment], list[tup
             free.remove(twin)
             pairs.append((twin, report))
     return alone, pairs
-

@@ -3,12 +3,12 @@
 A payment is a set of statements that share an identity; every function here reads the whole set.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from itertools import groupby
 
-from contracts.facts import WEAK_KINDS, Key, Method, PaymentEvidence
+from contracts.facts import WEAK_KINDS, Key, Method, Operation, PaymentEvidence
 from loyalty.evidence import RANK, CoveredDays, Given, Statement, key_rank
 
 FILE = RANK["file"]
@@ -19,14 +19,15 @@ class Payment:
     """One payment as all its sources together show it; amounts in centavos.
 
     `stated_cents` is what the best source says was captured, `captured_cents` what of that counts.
-    `known` is false when a better source that should list it does not (R4 absence): then nothing of it counts.
+    `known` is false when a better source that should list it does not (R4 absence): then nothing of it
+    counts. `covered` tells that the file has spoken of its day.
     """
 
     keys: tuple[Key, ...]
     statements: tuple[Statement, ...]
     method: Method
     merchant: str | None
-    sold_on: date | None
+    sold_on: date
     stated_cents: int | None
     captured_cents: int
     kept_cents: int
@@ -44,22 +45,28 @@ class Payment:
         """What was captured and is not kept."""
         return self.captured_cents - self.kept_cents
 
+    @property
+    def counted(self) -> tuple[Statement, ...]:
+        """The statements that are heard: none of a refuted payment, none of another merchant."""
+        if not self.known:
+            return ()
+        return tuple(s for s in self.statements if s.merchant is None or s.merchant == self.merchant)
+
 
 def payment(statements: Sequence[Statement], covered: CoveredDays, zone: tzinfo) -> Payment:
-    """Return the payment that `statements` speak of."""
+    """Return the payment that `statements` speak of; statements of another merchant are not heard (R1)."""
     ordered = sorted(statements, key=Statement.content_key)
     merchant = next((s.merchant for s in ordered if s.merchant is not None), None)
     heard = [s for s in ordered if s.merchant is None or s.merchant == merchant]
+    best = heard[0]
     method = _method(heard)
-    sold_on = _sold_on(heard, zone)
-    closed = sold_on is not None and covered.span(merchant, method, sold_on, sold_on + timedelta(days=1))
-    in_file = any(s.rank == FILE for s in heard)
-    strong = any(s.strong for s in heard)
+    sold_on = _sold_at(heard).astimezone(zone).date()
+    closed = _closed(covered, merchant, method, sold_on)
+    known = best.strong or not closed
     captured = _captured(heard)
-    known = in_file or strong or not closed
     kept = 0
     if known and captured:
-        kept = _kept(heard, captured, _Calendar(covered, merchant, method, sold_on, zone))
+        kept = _kept(heard, captured, _Calendar(covered, merchant, method, sold_on, zone, best.rank == FILE))
     return Payment(
         keys=tuple(sorted({key for s in heard for key in s.evidence.keys}, key=key_rank)),
         statements=tuple(ordered),
@@ -70,218 +77,237 @@ def payment(statements: Sequence[Statement], covered: CoveredDays, zone: tzinfo)
         captured_cents=(captured or 0) if known else 0,
         kept_cents=kept,
         known=known,
-        missing_in_file=closed and strong and not in_file,
+        missing_in_file=closed and best.strong and best.rank != FILE,
         covered=closed,
     )
 
 
-def _evidence(statement: Statement) -> PaymentEvidence:
+def said_of(statement: Statement) -> PaymentEvidence:
+    """Return what a statement about a payment says."""
     evidence = statement.evidence
     assert isinstance(evidence, PaymentEvidence)
     return evidence
 
 
-def _method(statements: Sequence[Statement]) -> Method:
-    """Return the best source's latest word that is not `unknown`."""
-    telling = [s for s in statements if _evidence(s).method != "unknown"]
-    if not telling:
-        return "unknown"
-    best = min(s.rank for s in telling)
-    return _evidence(max((s for s in telling if s.rank == best), key=Statement.register_key)).method
+def gave_back(evidence: PaymentEvidence) -> bool:
+    """Whether a statement knows of anything that took money back."""
+    figures = evidence.returned_cents or evidence.charged_back_cents
+    return bool(figures or evidence.operations or evidence.state == "void")
 
 
-def _sold_on(statements: Sequence[Statement], zone: tzinfo) -> date | None:
-    telling = [s for s in statements if s.evidence.sold_at is not None]
+def _closed(covered: CoveredDays, merchant: str | None, method: Method, sold_on: date) -> bool:
+    """Whether every file that may list a sale of this day is read; near midnight it is the next one."""
+    return covered.span(merchant, method, sold_on, sold_on + timedelta(days=1))
+
+
+def _latest_of_best(
+    statements: Sequence[Statement], tells: Callable[[PaymentEvidence], object]
+) -> PaymentEvidence | None:
+    """Return the latest word of the highest source that tells; `statements` come best source first."""
+    telling = [s for s in statements if tells(said_of(s))]
     if not telling:
         return None
-    best = min(s.rank for s in telling)
-    return min(s.evidence.sold_at for s in telling if s.rank == best and s.evidence.sold_at).astimezone(zone).date()
+    if len(telling) == 1:
+        return said_of(telling[0])
+    best = telling[0].rank
+    return said_of(max((s for s in telling if s.rank == best), key=Statement.register_key))
+
+
+def _method(statements: Sequence[Statement]) -> Method:
+    word = _latest_of_best(statements, lambda evidence: evidence.method != "unknown")
+    return word.method if word else "unknown"
 
 
 def _captured(statements: Sequence[Statement]) -> int | None:
-    """Return captured centavos by the highest source that states it, its latest statement winning."""
-    by_rank: dict[int, Statement] = {}
-    for statement in statements:
-        if _evidence(statement).captured_cents is None or statement.evidence.state == "authorised":
-            continue
-        best = by_rank.get(statement.rank)
-        if best is None or statement.register_key() > best.register_key():
-            by_rank[statement.rank] = statement
-    if not by_rank:
-        return None
-    return _evidence(by_rank[min(by_rank)]).captured_cents
+    word = _latest_of_best(
+        statements, lambda evidence: evidence.captured_cents is not None and evidence.state != "authorised"
+    )
+    return word.captured_cents if word else None
+
+
+def _instalments(statements: Sequence[Statement], captured: int) -> tuple[int, ...]:
+    """Return the gross of each instalment; a list that does not add up to the capture is not one."""
+    word = _latest_of_best(statements, lambda evidence: evidence.instalment_cents)
+    if word is None or sum(word.instalment_cents) != captured:
+        return (captured,)
+    return word.instalment_cents
+
+
+def _sold_at(statements: Sequence[Statement]) -> datetime:
+    """Return the best source's earliest word (R8); where none tells, the first statement's date."""
+    told = [(s.rank, s.evidence.sold_at) for s in statements if s.evidence.sold_at is not None]
+    return min(told)[1] if told else min(s.evidence.as_of for s in statements)
 
 
 @dataclass(frozen=True, slots=True)
 class _Calendar:
+    """For which days the file alone speaks of one payment; of one that it does not list, for none."""
+
     covered_days: CoveredDays
     merchant: str | None
     method: Method
-    sold_on: date | None
+    sold_on: date
     zone: tzinfo
+    in_file: bool
 
-    def covers(self, day: date) -> bool:
-        return self.sold_on is not None and self.covered_days.span(self.merchant, self.method, self.sold_on, day)
+    def covers(self, at: datetime) -> bool:
+        if not self.in_file:
+            return False
+        return self.covered_days.span(self.merchant, self.method, self.sold_on, self.day_of(at))
+
+    def day_of(self, at: datetime) -> date:
+        return at.astimezone(self.zone).date()
+
+
+def _kept(heard: Sequence[Statement], captured: int, calendar: _Calendar) -> int:
+    """Return what is kept of `captured`: the larger view of what went back counts, never their sum."""
+    if not any(gave_back(said_of(s)) for s in heard):
+        return captured
+    return min(_views(heard, captured, calendar), default=captured)
+
+
+def _views(heard: Sequence[Statement], captured: int, calendar: _Calendar) -> Iterator[int]:
+    """Yield what each admissible view leaves (R4): the file's, and each other source's on uncovered days."""
+    instalments = _instalments(heard, captured)
+    by_rank = {rank: list(group) for rank, group in groupby(heard, key=lambda s: s.rank)}
+    filed = _numberings(by_rank.get(FILE, ()), instalments, captured)
+    for ops in filed:
+        yield kept_of_operations(instalments, ops)
+    for rank, said in by_rank.items():
+        totals = _totals(said, captured)
+        if totals is not None and (rank == FILE or not calendar.covers(totals.first_stated_at)):
+            yield totals.kept_of(captured)
+        if rank != FILE:
+            for ops in _numberings(said, instalments, captured):
+                for base in filed or [()]:
+                    yield kept_of_operations(instalments, _day_by_day(base, ops, calendar))
 
 
 @dataclass(frozen=True, slots=True)
 class _Totals:
-    """Whole cumulative figures of one source, and the day on which it first stated them."""
+    """Whole cumulative figures of one source, and when it had first stated them all."""
 
     returned: int
     charged_back: int
     reinstated: int
-    stated_on: date
+    first_stated_at: datetime
+
+    def kept_of(self, captured: int) -> int:
+        back = self.returned + max(0, self.charged_back - self.reinstated)
+        return captured - min(captured, back)
 
 
-def _kept(statements: Sequence[Statement], captured: int, calendar: _Calendar) -> int:
-    """Return the least that any admissible view leaves (R4: the larger view of what was given back)."""
-    if not any(_says_given_back(s) for s in statements):
-        return captured
-    instalments = _instalments(statements)
-    by_rank = {rank: list(group) for rank, group in groupby(statements, key=lambda s: s.rank)}
-    file_lists = _listed(by_rank.get(FILE, ()), calendar.zone)
-    kept = captured
-    for ops in file_lists:
-        kept = min(kept, kept_of_operations(captured, instalments, ops))
-    for rank, said in by_rank.items():
-        totals = _totals(said, captured, calendar.zone)
-        if totals and (rank == FILE or not calendar.covers(totals.stated_on)):
-            back = totals.returned + max(0, totals.charged_back - totals.reinstated)
-            kept = min(kept, captured - min(captured, back))
-        if rank == FILE:
-            continue
-        for ops in _listed(said, calendar.zone):
-            for base in file_lists or [()]:
-                merged = _day_by_day(base, ops, calendar)
-                kept = min(kept, kept_of_operations(captured, instalments, merged))
-    return kept
-
-
-def _says_given_back(statement: Statement) -> bool:
-    e = _evidence(statement)
-    return bool(e.operations or e.returned_cents or e.charged_back_cents or e.state == "void")
-
-
-def _instalments(statements: Sequence[Statement]) -> tuple[int, ...]:
-    telling = [s for s in statements if _evidence(s).instalment_cents]
-    if not telling:
-        return ()
-    best = min(s.rank for s in telling)
-    return _evidence(max((s for s in telling if s.rank == best), key=Statement.register_key)).instalment_cents
-
-
-def _totals(said: Sequence[Statement], captured: int, zone: tzinfo) -> _Totals | None:
+def _totals(said: Sequence[Statement], captured: int) -> _Totals | None:
     """Return one source's cumulative figures by maximum; a standing `void` says that everything went back."""
-    figures = ("returned_cents", "charged_back_cents", "reinstated_cents")
-    best = [max((getattr(s.evidence, name) or 0 for s in said), default=0) for name in figures]
+    figures = (
+        [(s.evidence.as_of, said_of(s).returned_cents or 0) for s in said],
+        [(s.evidence.as_of, said_of(s).charged_back_cents or 0) for s in said],
+        [(s.evidence.as_of, said_of(s).reinstated_cents or 0) for s in said],
+    )
+    returned, charged_back, reinstated = (max(cents for _, cents in told) for told in figures)
     dates = [
-        min(s.evidence.as_of for s in said if (getattr(s.evidence, name) or 0) >= figure)
-        for name, figure in zip(figures, best, strict=True)
-        if figure
+        _first_stated_at(told, most)
+        for told, most in zip(figures, (returned, charged_back, reinstated), strict=True)
+        if most
     ]
-    by_register = sorted(said, key=Statement.register_key)
-    if by_register and by_register[-1].evidence.state == "void":
-        best[0] = max(best[0], captured)
-        standing = _standing_run(by_register)
-        dates.append(min(s.evidence.as_of for s in standing))
-    if not dates:
-        return None
-    return _Totals(*best, stated_on=max(dates).astimezone(zone).date())
+    voided_at = _voided_at(said)
+    if voided_at is not None:
+        returned = max(returned, captured)
+        dates.append(voided_at)
+    return _Totals(returned, charged_back, reinstated, max(dates)) if dates else None
 
 
-def _standing_run(by_register: Sequence[Statement]) -> list[Statement]:
-    """Return the void statements since the last one that was not: a later repeat does not move their date."""
-    run: list[Statement] = []
-    for statement in reversed(by_register):
+def _first_stated_at(told: Iterable[tuple[datetime, int]], figure: int) -> datetime:
+    """Return when a source first stated at least `figure`: repeating it later does not move its date (R4)."""
+    return min(as_of for as_of, cents in told if cents >= figure)
+
+
+def _voided_at(said: Sequence[Statement]) -> datetime | None:
+    """Return since when a source's register stands at `void`, or `None` if it does not."""
+    since = None
+    for statement in sorted(said, key=Statement.register_key, reverse=True):
         if statement.evidence.state != "void":
             break
-        run.append(statement)
-    return run
+        since = statement.evidence.as_of
+    return since
 
 
-def _listed(said: Iterable[Statement], zone: tzinfo) -> list[tuple[Given, ...]]:
-    """Return one source's operations, a tuple for each numbering (space) in which they are listed."""
-    union: dict[tuple[str, str, str, int | None], tuple[tuple[object, ...], Given]] = {}
-    for statement in said:
+def _numberings(
+    said: Iterable[Statement], instalments: Sequence[int], captured: int
+) -> list[tuple[Given, ...]]:
+    """Return one source's operations, each key once, a tuple for each numbering in which they are listed."""
+    union: dict[tuple[str, str, str, int | None], Operation] = {}
+    for statement in sorted(said, key=Statement.register_key):
         for op in statement.evidence.operations:
-            given = Given(
-                op.space, op.key, op.kind, op.amount_cents, op.instalment, op.happened_at.astimezone(zone).date()
-            )
-            at = (op.space, op.key, op.kind, op.instalment)
-            known = union.get(at)
-            if known is None or statement.register_key() > known[0]:
-                union[at] = (statement.register_key(), given)
+            union[(op.space, op.key, op.kind, op.instalment)] = op
     spaces: dict[str, list[Given]] = {}
-    for _, given in union.values():
-        spaces.setdefault(given.space, []).append(given)
-    return [tuple(spaces[space]) for space in sorted(spaces)]
+    for op in union.values():
+        amount = op.amount_cents
+        if amount is None:
+            amount = _whole(op.instalment, instalments, captured)
+        given = Given(op.key, op.kind, amount, op.instalment, op.happened_at)
+        spaces.setdefault(op.space, []).append(given)
+    return [tuple(ops) for ops in spaces.values()]
 
 
-def _day_by_day(base: Sequence[Given], other: Sequence[Given], calendar: _Calendar) -> tuple[Given, ...]:
-    """Covered days take `base` (the file) alone; on others the larger of both lists counts."""
-    days = {given.happened_on for given in (*base, *other)}
-    chosen: list[Given] = []
-    for day in sorted(days):
-        mine = [given for given in base if given.happened_on == day]
-        theirs = [given for given in other if given.happened_on == day]
-        if calendar.covers(day) or _size(mine) >= _size(theirs):
-            chosen.extend(mine)
-        else:
-            chosen.extend(theirs)
-    return tuple(chosen)
+def _whole(instalment: int | None, instalments: Sequence[int], captured: int) -> int:
+    """Return the gross of an operation that leaves it empty: that of its instalment, else the capture."""
+    if instalment is not None and instalment <= len(instalments):
+        return instalments[instalment - 1]
+    return captured
+
+
+def _day_by_day(base: Sequence[Given], other: Sequence[Given], calendar: _Calendar) -> list[Given]:
+    """Covered days take `base` (the file) alone; on each other day the larger of both lists counts."""
+    days: dict[date, tuple[list[Given], list[Given]]] = {}
+    for side, ops in enumerate((base, other)):
+        for given in ops:
+            if side == 0 or not calendar.covers(given.happened_at):
+                days.setdefault(calendar.day_of(given.happened_at), ([], []))[side].append(given)
+    return [given for mine, theirs in days.values() for given in max(mine, theirs, key=_size)]
 
 
 def _size(ops: Sequence[Given]) -> int:
-    return sum((-1 if op.kind == "reinstatement" else 1) * (op.amount_cents or 0) for op in ops)
+    return sum(-op.amount_cents if op.kind == "reinstatement" else op.amount_cents for op in ops)
 
 
-def kept_of_operations(captured: int, instalments: Sequence[int], ops: Sequence[Given]) -> int:
-    """Return what of `captured` centavos is kept after `ops` (R5).
+def kept_of_operations(instalments: Sequence[int], ops: Sequence[Given]) -> int:
+    """Return the centavos of `instalments` that are kept after `ops` (R5).
 
     A refund and a chargeback on one instalment overlap; on different instalments they add. A chargeback
-    and its reinstatement pair by key.
+    and its reinstatement pair by key. What names no instalment comes off the rest.
     """
-    gross = list(instalments) or [captured]
-    whole_is_one = len(gross) == 1
-    returned = [0] * len(gross)
-    disputed = [0] * len(gross)
+    won_back = _won_back(ops)
+    left = list(instalments)
     loose = 0
-    reinstated: dict[tuple[str, int | None], int] = {}
+    for op in ops:
+        amount = op.amount_cents
+        if op.kind == "reinstatement":
+            continue
+        if op.kind == "chargeback":
+            for at in ((op.key, op.instalment), (op.key, None)):
+                undone = min(amount, won_back.get(at, 0))
+                amount -= undone
+                won_back[at] = won_back.get(at, 0) - undone
+        place = _place(op, left)
+        if place is None:
+            loose += amount
+        else:
+            left[place] -= amount
+    return max(0, sum(max(0, cents) for cents in left) - loose)
+
+
+def _won_back(ops: Iterable[Given]) -> dict[tuple[str, int | None], int]:
+    """Return what reinstatements gave again, by chargeback and instalment."""
+    won_back: dict[tuple[str, int | None], int] = {}
     for op in ops:
         if op.kind == "reinstatement":
             at = (op.key, op.instalment)
-            reinstated[at] = reinstated.get(at, 0) + _amount(op, gross, captured)
-    for op in ops:
-        if op.kind == "reinstatement":
-            continue
-        amount = _amount(op, gross, captured)
-        if op.kind == "chargeback":
-            amount = max(0, amount - reinstated.get((op.key, op.instalment), 0))
-        place = _place(op, gross, whole_is_one)
-        if place is None:
-            loose += amount
-        elif op.kind == "return":
-            returned[place] += amount
-        else:
-            disputed[place] += amount
-    kept = sum(g - min(g, r + d) for g, r, d in zip(gross, returned, disputed, strict=True))
-    return max(0, min(kept, captured) - loose)
+            won_back[at] = won_back.get(at, 0) + op.amount_cents
+    return won_back
 
 
-def _place(op: Given, gross: Sequence[int], whole_is_one: bool) -> int | None:  # noqa: FBT001 -- private, one caller
-    if whole_is_one:
+def _place(op: Given, instalments: Sequence[int]) -> int | None:
+    if len(instalments) == 1:
         return 0
-    if op.instalment is not None and op.instalment <= len(gross):
-        return op.instalment - 1
-    return None
-
-
-def _amount(op: Given, gross: Sequence[int], captured: int) -> int:
-    """Return the operation's gross; one left empty is its whole instalment, resolved from the capture row."""
-    if op.amount_cents is not None:
-        return op.amount_cents
-    if op.instalment is not None and op.instalment <= len(gross):
-        return gross[op.instalment - 1]
-    return captured
-
+    return op.instalment - 1 if op.instalment is not None and op.instalment <= len(instalments) else None

@@ -57,7 +57,7 @@ V = TypeVar("V", bound=_Version)
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A partner's conversion rate: units per R$ 1.00 in millionths; units are points or centavos of cashback."""
+    """A partner's conversion rate in millionths of a unit (point or centavo of cashback) per R$ 1.00."""
 
     rate_micro: int
     valid_from: datetime
@@ -88,7 +88,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A multiplier for a time: schedule, minimum sale, cap of what it adds. `partner_id` `None`: all partners."""
+    """A multiplier for a time, a minimum sale and a cap of what it adds; `partner_id` `None` is all."""
 
     id: str
     name: str
@@ -127,15 +127,18 @@ class Book:
     version: int
 
     def store_of(self, partner_id: str, merchant_ref: str | None) -> str | None:
-        """Return the store that a vendor's establishment name stands for, else the name itself."""
+        """Return the store that a vendor's establishment stands for, else that name within the partner."""
         if merchant_ref is None:
             return None
-        return self.merchants.get((partner_id, merchant_ref), merchant_ref)
+        return self.merchants.get((partner_id, merchant_ref)) or f"{partner_id}/{merchant_ref}"
 
 
 def in_force(versions: Sequence[V], at: datetime) -> V | None:
-    """Return the version that held at `at`: the latest to start, and among equals the latest recorded."""
-    started = [v for v in versions if v.valid_from <= at]
+    """Return the version that held at `at`: the latest to start, and among equals the latest recorded.
+
+    None holds before it was recorded: a version recorded now cannot change what held before now (R8).
+    """
+    started = [v for v in versions if v.valid_from <= at and v.recorded_at <= at]
     return max(started, key=lambda v: (v.valid_from, v.recorded_at), default=None)
 
 
@@ -148,11 +151,11 @@ def rate_in_force(rates: Sequence[Rate], at: datetime) -> Rate | None:
 def campaign_in_force(
     campaigns: Sequence[Campaign], partner_id: str, at: datetime, base_cents: int
 ) -> Campaign | None:
-    """Return the one campaign that applies: `[starts_at, ends_at)`, minimum met, the best multiplier, then the first id."""
+    """Return the one campaign that applies: open at `at`, minimum met, best multiplier, then first id."""
     open_now = [
         c
         for c in campaigns
-        if c.starts_at <= at < c.ends_at
+        if max(c.starts_at, c.recorded_at) <= at < c.ends_at
         and c.partner_id in (None, partner_id)
         and base_cents >= c.min_sale_cents
     ]

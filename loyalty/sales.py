@@ -4,20 +4,17 @@
 is a cache of its answer.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from fractions import Fraction
 
-from contracts.facts import DocumentEvidence, Key
-from loyalty.documents import LADDER, Document, document
-from loyalty.evidence import RANK, Claim, CoveredDays, Statement, key_rank
+from contracts.facts import DocumentEvidence, DocumentKind, Key
+from loyalty.documents import LADDER, Document, document, standing
+from loyalty.evidence import Claim, CoveredDays, Statement, key_rank
 from loyalty.identity import identify
 from loyalty.linking import Cell, link, pair_anonymous
-from loyalty.payments import Payment, payment
-
-FILE = RANK["file"]
-DEVICE = RANK["device"]
+from loyalty.payments import FILE, Payment, gave_back, payment, said_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +23,8 @@ class Sale:
 
     `base_cents` is what could earn before anything was given back (the minimum of a programme is tested on
     it), `kept` the exact centavos that still earn, `owner` the opaque token of the customer. `confirmed`
-    means that a source better than a claim knows the sale. `reason` explains a `kept` of zero.
+    means that a source better than a claim knows the sale. `reason` explains a `kept` of zero. `views` holds,
+    where they disagree, what each view says was given back, in centavos.
     """
 
     statement_ids: tuple[str, ...]
@@ -38,9 +36,11 @@ class Sale:
     captured_cents: int
     given_back_cents: int
     confirmed: bool
+    in_file: bool
     reason: str | None
     flags: tuple[str, ...]
     merchant: str | None
+    views: tuple[tuple[str, int], ...] = ()
 
 
 def converge(
@@ -58,22 +58,21 @@ def converge(
     real = [s for s in statements if not s.evidence.test]
     trials = [s for s in statements if s.evidence.test]
     cells, flags = _cells(real, covered, zone)
-    sales = [_sale(cell, claims, flags, contested or {}, zone) for cell in cells]
+    sales = [_sale(cell, claims, flags, contested or {}) for cell in cells]
     if trials:
-        for cell in _cells(trials, covered, zone)[0]:
-            sale = _sale(cell, (), {}, {}, zone)
-            sales.append(replace(sale, kept=Fraction(0), reason="test", owner=None))
+        tried = [_sale(cell, (), {}, {}) for cell in _cells(trials, covered, zone)[0]]
+        sales += [replace(sale, kept=Fraction(0), reason="test", owner=None) for sale in tried]
     return tuple(sorted(sales, key=lambda sale: key_rank(sale.first_key)))
 
 
 def _cells(
     statements: Sequence[Statement], covered: CoveredDays, zone: tzinfo
-) -> tuple[tuple[Cell, ...], dict[str, str]]:
+) -> tuple[tuple[Cell, ...], Mapping[str, str]]:
     found = identify(statements)
     payments = [payment(said, covered, zone) for said in found.payments]
     documents = [document(kind, said) for kind, said in found.documents]
-    if len(payments) + len(documents) == 1:
-        return (Cell(tuple(payments), tuple(documents)),), dict(found.flags)
+    if len(payments) + len(documents) <= 1:
+        return ((Cell(tuple(payments), tuple(documents)),) if statements else ()), found.flags
     silenced = frozenset(n for n, p in enumerate(payments) if not p.known and p.named)
     while True:
         cells, flags = link(payments, documents, found.payment_of, silenced)
@@ -89,35 +88,36 @@ def _pair(cell: Cell, covered: CoveredDays, zone: tzinfo) -> Cell:
     """Let each anonymous report become part of the named payment that it equals (R1; precedes R4)."""
     alone, pairs = pair_anonymous(cell.payments)
     if not pairs:
-        return replace(cell, payments=tuple(sorted(alone, key=_first_rank)))
+        return cell
     twins = {named.keys: report for named, report in pairs}
     merged = [
-        payment((*p.statements, *twins[p.keys].statements), covered, zone) if p.keys in twins else p for p in alone
+        payment((*p.statements, *twins[p.keys].statements), covered, zone) if p.keys in twins else p
+        for p in alone
     ]
-    return replace(cell, payments=tuple(sorted(merged, key=_first_rank)))
-
-
-def _first_rank(p: Payment) -> tuple[int, str, str]:
-    return key_rank(p.keys[0])
+    return Cell(tuple(merged), cell.documents)
 
 
 def _sale(
-    cell: Cell, claims: Sequence[Claim], flags: Mapping[str, str], contested: Mapping[Key, int], zone: tzinfo
+    cell: Cell, claims: Sequence[Claim], flags: Mapping[str, str], contested: Mapping[Key, int]
 ) -> Sale:
-    statements = [s for part in (*cell.payments, *cell.documents) for s in part.statements]
+    parts: tuple[Payment | Document, ...] = (*cell.payments, *cell.documents)
+    statements = [s for part in parts for s in part.statements]
     payments, quarantined = _uncontested(cell.payments, contested)
-    counted = [s for p in payments if p.known for s in p.statements if s.merchant in (None, p.merchant)]
-    counted += [s for d in cell.documents for s in d.statements]
-    keys = sorted({k for part in (*cell.payments, *cell.documents) for k in part.keys}, key=key_rank)
+    counted = [s for p in payments for s in p.counted] + [s for d in cell.documents for s in d.statements]
+    keys = {key for part in parts for key in part.keys}
+    first_key = min(keys, key=key_rank)
     amounts = _amounts(payments, cell.documents)
-    owner, conflict = _owner(counted, [c for c in claims if c.key in keys])
-    raised = {flags[s.id] for s in statements if s.id in flags} | set(amounts.flags)
-    raised |= {"key_under_two_partners"} if quarantined else set()
-    raised |= {"owner_conflict"} if conflict else set()
-    raised |= _payment_flags(cell.payments)
+    owner, conflict = _owner(counted, [claim for claim in claims if claim.key in keys])
+    raised = {flags[s.id] for s in statements if s.id in flags}.union(
+        amounts.flags, _payment_flags(cell.payments)
+    )
+    if quarantined:
+        raised.add("key_under_two_partners")
+    if conflict:
+        raised.add("owner_conflict")
     return Sale(
         statement_ids=tuple(s.id for s in statements),
-        first_key=keys[0],
+        first_key=first_key,
         sold_at=_sold_at(counted or statements),
         owner=owner,
         base_cents=amounts.base_cents,
@@ -125,15 +125,24 @@ def _sale(
         captured_cents=sum(p.captured_cents for p in payments),
         given_back_cents=sum(p.given_back_cents for p in payments),
         confirmed=any(s.strong for s in counted),
+        in_file=any(s.rank == FILE for s in counted),
         reason=_reason(cell, amounts, quarantined=quarantined),
         flags=tuple(sorted(raised)),
-        merchant=next((p.merchant for p in cell.payments if p.merchant), None)
-        or next((s.merchant for s in statements if s.merchant), None),
+        merchant=_merchant(cell, statements),
+        views=amounts.views,
     )
 
 
-def _uncontested(payments: Sequence[Payment], contested: Mapping[Key, int]) -> tuple[list[Payment], bool]:
+def _merchant(cell: Cell, statements: Sequence[Statement]) -> str | None:
+    told = [(min(p.keys), p.merchant) for p in cell.payments if p.merchant]
+    told = told or [(min(s.evidence.keys), s.merchant) for s in statements if s.merchant]
+    return min(told)[1] if told else None
+
+
+def _uncontested(payments: Sequence[Payment], contested: Mapping[Key, int]) -> tuple[Sequence[Payment], bool]:
     """Leave out payments whose key another partner states with at least our trust."""
+    if not contested:
+        return payments, False
     free = []
     for p in payments:
         ours = min(s.rank for s in p.statements)
@@ -142,78 +151,81 @@ def _uncontested(payments: Sequence[Payment], contested: Mapping[Key, int]) -> t
     return free, len(free) < len(payments)
 
 
-def _payment_flags(payments: Iterable[Payment]) -> set[str]:
-    raised = set()
+def _payment_flags(payments: Iterable[Payment]) -> Iterator[str]:
     for p in payments:
         if p.missing_in_file:
-            raised.add("missing_in_file")
+            yield "missing_in_file"
         if not p.known:
-            raised.add("not_in_file")
-        if any(s.merchant not in (None, p.merchant) for s in p.statements):
-            raised.add("merchant_conflict")
-        if p.covered and p.stated_cents is None:
-            raised.add("return_without_sale")
-    return raised
+            yield "not_in_file"
+        if {s.merchant for s in p.statements} - {None, p.merchant}:
+            yield "merchant_conflict"
+        if p.covered and p.stated_cents is None and any(gave_back(said_of(s)) for s in p.statements):
+            yield "return_without_sale"
 
 
 @dataclass(frozen=True, slots=True)
 class _Amounts:
     base_cents: int
     kept: Fraction
-    flags: tuple[str, ...]
+    unpaid: bool = False
+    flags: tuple[str, ...] = ()
+    views: tuple[tuple[str, int], ...] = ()
 
 
 def _amounts(payments: Sequence[Payment], documents: Sequence[Document]) -> _Amounts:
-    """Return base and kept of a sale (R6): the document says what was bought, the larger view what went back."""
+    """Return base and kept of a sale (R6): the document says what was bought, the larger view what returned."""
     captured = sum(p.captured_cents for p in payments)
     back = sum(p.given_back_cents for p in payments)
-    kind = next((k for k in LADDER if any(d.kind == k for d in documents)), None)
-    if kind is None:
-        return _Amounts(captured, Fraction(captured - back), ())
-    chosen = _live([d for d in documents if d.kind == kind])
+    by_kind = {k: of_kind for k in LADDER if (of_kind := [d for d in documents if d.kind == k])}
+    if not by_kind:
+        return _Amounts(captured, Fraction(captured - back))
+    chosen = standing(next(iter(by_kind.values())))
     money = sum(d.money_cents for d in chosen)
-    items = sum(d.items_cents for d in chosen)
-    said = {k: _given_back([d for d in documents if d.kind == k], money) for k in LADDER}
-    by_payments = max(0, back - max(0, captured - money))
-    given = min(money, max(*said.values(), by_payments))
-    split_money = sum(d.returned_money_cents for d in chosen)
-    split_items = sum(d.returned_items_cents for d in chosen)
-    kept = Fraction(0)
-    if split_money < money:
-        kept = Fraction(max(0, items - split_items) * (money - given), money - split_money)
-    return _Amounts(items, min(kept, Fraction(items)), _amount_flags(payments, documents, said, money, by_payments))
+    views: dict[str, int] = {k: min(money, _given_back(of_kind, money)) for k, of_kind in by_kind.items()}
+    if any(p.stated_cents is not None and p.known for p in payments):
+        views["payments"] = min(money, max(0, back - max(0, captured - money)))
+    given = max(views.values())
+    unpaid = not any(d.live or d.void for d in chosen)
+    if unpaid:  # an open document counts as far as its payments prove it
+        given = max(given, money - min(money, captured - back))
+    flags = _amount_flags(payments, by_kind, views)
+    if captured > money:
+        flags.append("payments_exceed_document")
+    return _Amounts(
+        base_cents=sum(d.items_cents for d in chosen),
+        kept=_kept(chosen, money, given),
+        unpaid=unpaid and not captured,
+        flags=tuple(flags),
+        views=tuple(sorted(views.items())) if "returns_disagree" in flags else (),
+    )
 
 
-def _live(documents: Sequence[Document]) -> Sequence[Document]:
-    return [d for d in documents if d.live] or documents
+def _kept(chosen: Sequence[Document], money: int, given: int) -> Fraction:
+    """Return `(I - i) x (T - G) / (T - r)`: what documents split is exact, the rest goes in proportion."""
+    rest = money - sum(d.returned_money_cents for d in chosen)
+    if rest <= 0:
+        return Fraction(0)
+    items = sum(d.items_cents - d.returned_items_cents for d in chosen)
+    return Fraction(max(0, items) * (money - given), rest)
 
 
 def _given_back(documents: Sequence[Document], money: int) -> int:
-    """Return what documents of one kind say went back; none live (cancelled, or not paid yet) means everything."""
-    if documents and not any(d.live for d in documents):
+    """Return what documents of one kind say went back; all of them cancelled means everything."""
+    if all(d.void for d in documents):
         return money
     return sum(d.given_back_cents for d in documents if d.live)
 
 
 def _amount_flags(
-    payments: Sequence[Payment],
-    documents: Sequence[Document],
-    said: Mapping[str, int],
-    money: int,
-    by_payments: int,
-) -> tuple[str, ...]:
+    payments: Sequence[Payment], by_kind: Mapping[DocumentKind, Sequence[Document]], views: Mapping[str, int]
+) -> list[str]:
     raised = []
-    if sum(p.captured_cents for p in payments) > money:
-        raised.append("payments_exceed_document")
-    views = {min(money, said[d.kind]) for d in documents}
-    if any(p.stated_cents is not None and p.known for p in payments):
-        views.add(min(money, by_payments))
-    if len(views) > 1:
+    if len(set(views.values())) > 1:
         raised.append("returns_disagree")
-    cancelled = any(all(d.void for d in documents if d.kind == k) for k in {d.kind for d in documents})
+    cancelled = any(all(d.void for d in documents) for documents in by_kind.values())
     if cancelled and any(p.kept_cents and p.covered for p in payments):
         raised.append("paid_but_cancelled")
-    return tuple(raised)
+    return raised
 
 
 def _reason(cell: Cell, amounts: _Amounts, *, quarantined: bool) -> str | None:
@@ -223,14 +235,11 @@ def _reason(cell: Cell, amounts: _Amounts, *, quarantined: bool) -> str | None:
         return "quarantined"
     if cell.payments and not cell.documents and not any(p.known for p in cell.payments):
         return "not_in_file"
-    unpaid = cell.documents and not any(d.live or d.void for d in cell.documents)
-    if amounts.base_cents == 0 or unpaid:
-        return "nothing_captured"
-    return "given_back"
+    return "nothing_captured" if amounts.unpaid or amounts.base_cents == 0 else "given_back"
 
 
 def _sold_at(statements: Sequence[Statement]) -> datetime:
-    """Return when the sale happened: the best-ranked source's earliest word (R8), else the earliest statement."""
+    """Return when the sale happened: the best source's earliest word (R8), else the earliest statement."""
     told = [(_time_rank(s), s.evidence.sold_at) for s in statements if s.evidence.sold_at is not None]
     if told:
         return min(told)[1]
@@ -247,19 +256,28 @@ def _time_rank(statement: Statement) -> int:
 
 
 def _owner(statements: Sequence[Statement], claims: Sequence[Claim]) -> tuple[str | None, bool]:
-    """Return the owner by the ladder of R9, and whether different CPFs were stated."""
+    """Return the owner by the ladder of R9, and whether sources contradict each other with nobody deciding.
+
+    The operator's decision is a command: the latest stands. Elsewhere the earliest of the best rank does.
+    """
+    decided = [(c.made_at, c.id, c.owner) for c in claims if c.decided]
+    if decided:
+        return max(decided)[2], False
     said = [(_owner_rank(s), s.evidence.as_of, min(s.evidence.keys), s.owner) for s in statements if s.owner]
-    said += [(0 if c.decided else 4, c.made_at, c.key, c.owner) for c in claims]
+    said += [(CLAIMED, c.made_at, c.key, c.owner) for c in claims]
     if not said:
         return None, False
-    return min(said)[3], len({owner for rank, _, _, owner in said if rank > 0}) > 1
+    return min(said)[3], len({owner for *_, owner in said}) > 1
+
+
+FISCAL, ORDERED, TYPED, CLAIMED = range(1, 5)
 
 
 def _owner_rank(statement: Statement) -> int:
     evidence = statement.evidence
-    if isinstance(evidence, DocumentEvidence):
-        return 1 if evidence.kind == "fiscal" else 2
-    return 3
+    if isinstance(evidence, DocumentEvidence) and statement.strong:
+        return FISCAL if evidence.kind == "fiscal" else ORDERED
+    return TYPED
 
 
 def confirmed_by(sold_at: datetime, days: int) -> datetime:

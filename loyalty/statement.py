@@ -22,10 +22,14 @@ _TEXTS: Final = {
     "owner_change": "Ajuste da compra",
     "expiry": "Expiração",
     "goodwill": "Bônus do programa",
-    "purchase": "Compra de {unit}",
-    "cashout": "Resgate de {unit}",
+    "purchase": "Compra de {currency}",
+    "cashout": "{withdrawal}",
     "voucher_return": "Devolução de voucher",
     "writeoff": "Perdão do saldo devedor",
+}
+_WORDS: Final[dict[Unit, dict[str, str]]] = {
+    "points": {"currency": "pontos", "withdrawal": "Resgate de pontos"},
+    "cashback": {"currency": "cashback", "withdrawal": "Saque de cashback"},
 }
 _OF_A_PURCHASE: Final = frozenset(
     {"accrual", "restoration", "activation", "reversal", "merged", "owner_change"}
@@ -83,14 +87,14 @@ def shown(units: int, unit: Unit) -> str:
 
 
 def _text(kind: str, unit: Unit, purchase: Purchase | None, changed: dict[str, int]) -> str:
-    text = _TEXTS[kind].format(unit="pontos" if unit == "points" else "cashback")
+    text = _TEXTS[kind].format_map(_WORDS[unit])
     if purchase and kind in _OF_A_PURCHASE:
         text += f" de {brl(purchase.amount_cents)} na {purchase.partner_name}"
     notes = []
     if kind != "activation" and changed["pending"] > 0:
         notes.append("a liberar")
     if changed["debt"] > 0 and kind != "writeoff":
-        notes.append(f"{shown(changed['debt'], unit)} abatidos do saldo devedor")
+        notes.append(f"abate {shown(changed['debt'], unit)} do saldo devedor")
     if changed["debt"] < 0:
-        notes.append(f"{shown(-changed['debt'], unit)} ficam como saldo devedor")
-    return f"{text} ({'; '.join(notes)})" if notes else text
+        notes.append(f"deixa {shown(-changed['debt'], unit)} de saldo devedor")
+    return f"{text} ({', '.join(notes)})" if notes else text

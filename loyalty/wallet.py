@@ -57,8 +57,8 @@ def credit(
         after = _with_lot(after, _born(lot, left, occasion, award))
     elif left:
         after = replace(after, pending=after.pending + left)
-    posted = replace(
-        award,
+    posted = Award(
+        *(award.sale_id, award.member_id, award.partner_id),
         units=award.units + units,
         pending=award.pending + (0 if lot else left),
         absorbed=award.absorbed - absorbed,
@@ -121,7 +121,7 @@ def activate(
 
 
 def expire(wallet: Wallet, occasion: Occasion) -> tuple[Wallet, Movement] | None:
-    """Move what remains in lots due at `learned_at` to breakage; `None` if nothing does. Needs the due lots."""
+    """Move what remains in lots due at `learned_at` to breakage, if anything does. Needs the due lots."""
     lots = tuple(_lapsed(lot) if lot.is_due(occasion.learned_at) else lot for lot in wallet.lots)
     units = sum(lot.remaining for lot in wallet.lots) - sum(lot.remaining for lot in lots)
     if not units:
@@ -215,7 +215,8 @@ def join(wallet: Wallet, kept: Award, merged: Award) -> tuple[Wallet, Award]:
     """
     if (kept.member_id, kept.partner_id) != (merged.member_id, merged.partner_id):
         raise ValueError("only awards of one member and partner can be joined")
-    lots = tuple(replace(lot, sale_id=kept.sale_id) if _earned(lot, merged) else lot for lot in wallet.lots)
+    moved = {lot.id: replace(lot, sale_id=kept.sale_id) for lot in _earned(wallet.lots, merged)}
+    lots = tuple(moved.get(lot.id, lot) for lot in wallet.lots)
     joined = replace(
         kept,
         units=kept.units + merged.units,
@@ -230,32 +231,30 @@ def _give_to_lots(
     lots: tuple[Lot, ...], award: Award, units: int, lot: NewLot | None
 ) -> tuple[tuple[Lot, ...], int]:
     """Return lots grown by what was taken back from them, then by new value of equal expiry; and how much."""
-    grown, left = list(lots), units
-    own = [index for index, each in enumerate(lots) if _earned(each, award)]
-    for index in reversed(own):
-        back = min(left, grown[index].taken_back)
-        grown[index] = _resized(grown[index], back)
+    grown: dict[str, Lot] = {}
+    left = units
+    for each in reversed(_earned(lots, award)):
+        back = min(left, each.taken_back)
+        grown[each.id] = _resized(each, back)
         left -= back
-    alike = [index for index in own if lot and grown[index].expires_at == lot.expires_at]
+    alike = [each for each in grown.values() if lot and each.expires_at == lot.expires_at]
     if left and alike:
-        grown[alike[-1]] = replace(grown[alike[-1]], issued=grown[alike[-1]].issued + left)
+        grown[alike[0].id] = replace(alike[0], issued=alike[0].issued + left)
         left = 0
-    return tuple(grown), units - left
+    return tuple(grown.get(each.id, each) for each in lots), units - left
 
 
 def _reduced(wallet: Wallet, award: Award, units: int, at: datetime) -> tuple[Wallet, int]:
     """Take `units` from the award's lots: what is available, what is in breakage, then what was redeemed."""
-    own = {lot.id: lot for lot in wallet.lots if _earned(lot, award)}
-    if (
-        sum(lot.issued for lot in own.values())
-        != award.units - award.pending + award.absorbed + award.forgiven
-    ):
+    own = _earned(wallet.lots, award)
+    explained = sum(lot.issued for lot in own) + award.pending - award.absorbed - award.forgiven
+    if explained != award.units:
         raise ValueError("the wallet was loaded without all lots of this award")
-    left, cut = units, dict.fromkeys(own, 0)
+    left, cut = units, dict.fromkeys((lot.id for lot in own), 0)
     for room in ("remaining", "expired", "issued"):
-        for lot_id, lot in own.items():
-            part = min(left, getattr(lot, room), lot.issued - cut[lot_id])
-            cut[lot_id] += part
+        for lot in own:
+            part = min(left, getattr(lot, room), lot.issued - cut[lot.id])
+            cut[lot.id] += part
             left -= part
     lots = tuple(_resized(lot, -cut.get(lot.id, 0)) for lot in wallet.lots)
     return _settled(wallet, lots, wallet.redemptions, at)
@@ -298,8 +297,10 @@ def _lapsed(lot: Lot) -> Lot:
     return replace(lot, remaining=0, expired=lot.expired + lot.remaining)
 
 
-def _earned(lot: Lot, award: Award) -> bool:
-    return lot.sale_id == award.sale_id and lot.partner_id == award.partner_id
+def _earned(lots: tuple[Lot, ...], award: Award) -> list[Lot]:
+    """Return the lots that one award gave, oldest first."""
+    own = [lot for lot in lots if (lot.sale_id, lot.partner_id) == (award.sale_id, award.partner_id)]
+    return sorted(own, key=lambda lot: (lot.born_at, lot.id))
 
 
 def _born(lot: NewLot, units: int, occasion: Occasion, award: Award | None = None) -> Lot:
@@ -312,11 +313,14 @@ def _with_lot(wallet: Wallet, lot: Lot) -> Wallet:
     """Add a lot that repays debt first; only the rest becomes available."""
     repaid = min(-wallet.debt, lot.issued)
     kept = replace(lot, remaining=lot.issued - repaid) if repaid else lot
-    return replace(
-        wallet,
-        available=wallet.available + kept.remaining,
-        debt=wallet.debt + repaid,
-        lots=(*wallet.lots, kept),
+    return Wallet(  # spelt out: the hot path runs here, and `replace` costs three times as much
+        wallet.member_id,
+        wallet.pending,
+        wallet.available + kept.remaining,
+        wallet.reserved,
+        wallet.debt + repaid,
+        (*wallet.lots, kept),
+        wallet.redemptions,
     )
 
 

@@ -4,12 +4,12 @@ Every verb here loads wallets, lets `loyalty.wallet` decide, and writes what cha
 but caches.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, update
 
 from gateway.context import Context
 from gateway.ledger import queries
@@ -60,8 +60,7 @@ class Due:
         return not self.pending and self.posted.pending > 0
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What is posted after the movements, and why the rest waits."""
 
     posted: Award
@@ -242,3 +241,28 @@ def expire(context: Context, conn: Connection, members: Iterable[MemberRef]) -> 
             journal.post(programme_id, outcome[1])
     write(conn, journal)
     return len(journal.movements)
+
+
+def join_sales(conn: Connection, gone: Mapping[tuple[str, str], str]) -> None:
+    """Add the posted maps of merged sales (R10): `gone` maps (programme id, ended sale) to its heir.
+
+    Nothing moves: lots and awards change their sale; the differences are posted afterwards.
+    """
+    if not gone:
+        return
+    heirs = {(programme_id, heir) for (programme_id, _), heir in gone.items()}
+    known = queries.awards_of(conn, heirs | set(gone))
+    joined: dict[tuple[str, str, str, str], dict[str, Any]] = {
+        (p, row["sale_id"], row["member_id"], row["partner_id"]): row for p, heir in heirs for row in known.get((p, heir), ())
+    }
+    for (programme_id, old), heir in gone.items():
+        for row in known.get((programme_id, old), ()):
+            at = (programme_id, heir, row["member_id"], row["partner_id"])
+            kept = joined.get(at, {})
+            sums = {name: row[name] + kept.get(name, 0) for name in ("units", "pending", "absorbed", "forgiven")}
+            joined[at] = {**row, **kept, **sums, "sale_id": heir}
+        its = (t.award.c.programme_id == programme_id, t.award.c.sale_id == old)
+        conn.execute(delete(t.award).where(*its))
+        lots = (t.lot.c.programme_id == programme_id, t.lot.c.sale_id == old)
+        conn.execute(update(t.lot).where(*lots).values(sale_id=heir))
+    rows.put(conn, t.award, list(joined.values()))

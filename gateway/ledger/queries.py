@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from gateway.store import rows
 from gateway.store import tables as t
@@ -43,9 +44,7 @@ def wallets(
     """Return wallets with their balances; those in `whole` with all their lots and redemptions too."""
     wanted, full = list(dict.fromkeys(members)), list(dict.fromkeys(whole))
     held = balances(conn, ((p, Account(kind, m)) for p, m in wanted for kind in WALLET_KINDS))
-    found = {
-        (p, m): Wallet(m, **{kind: held.get((p, Account(kind, m)), 0) for kind in WALLET_KINDS}) for p, m in wanted
-    }
+    found = {(p, m): _wallet(m, {kind: held.get((p, Account(kind, m)), 0) for kind in WALLET_KINDS}) for p, m in wanted}
     if not full:
         return found
     lots: dict[MemberRef, list[Lot]] = {}
@@ -61,6 +60,10 @@ def wallets(
     return found
 
 
+def _wallet(member_id: str, held: Mapping[str, int]) -> Wallet:
+    return Wallet(member_id, held["pending"], held["available"], held["reserved"], held["debt"])
+
+
 def lot_of(row: Mapping[str, Any]) -> Lot:
     """Return the lot that a row holds."""
     return Lot(
@@ -74,3 +77,23 @@ def lot_of(row: Mapping[str, Any]) -> Lot:
         expired=row["expired"],
         taken_back=row["taken_back"],
     )
+
+
+def dossiers_to_activate(conn: Connection, now: datetime, limit: int) -> list[tuple[tuple[str, str], str]]:
+    """Return up to `limit` dossiers (scope, id) whose sales hold pending value that is due by `now`."""
+    a, s = t.award.c, t.sale.c
+    query = (
+        select(s.programme_id, s.partner_id, s.dossier_id)
+        .join(t.award, (a.programme_id == s.programme_id) & (a.sale_id == s.sale_id))
+        .where(a.activates_at <= now, a.pending > 0)
+        .distinct()
+        .limit(limit)
+    )
+    return [((p, partner_id), dossier_id) for p, partner_id, dossier_id in conn.execute(query).all()]
+
+
+def members_with_due_lots(conn: Connection, now: datetime, limit: int) -> list[MemberRef]:
+    """Return up to `limit` members that hold something in lots due by `now`."""
+    lot = t.lot.c
+    query = select(lot.programme_id, lot.member_id).where(lot.expires_at <= now, lot.remaining > 0)
+    return [(p, m) for p, m in conn.execute(query.distinct().limit(limit)).all()]

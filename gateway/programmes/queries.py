@@ -40,7 +40,7 @@ def load_book(conn: Connection, programme_id: str) -> Book:
     row = conn.execute(select(t.programme).where(t.programme.c.programme_id == programme_id)).mappings().one_or_none()
     if row is None:
         raise UnknownProgramme(programme_id)
-    programme = programme_of(row)
+    programme = programme_of(dict(row))
     categories: dict[str, tuple[Category, ...]] = {}
     for version in _rows(conn, t.category, programme_id):
         category = Category(

@@ -4,7 +4,7 @@ Dossiers only ever grow together (keys are facts for ever); sales inside one may
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -104,6 +104,10 @@ class Dossier:
         self.absorbed += [other.id, *other.absorbed]
         self.touched = True
 
+    def contest(self, key: Key, rank: int) -> None:
+        """Note that another partner states `key`, with the best rank seen there."""
+        self.contested[key] = min(rank, self.contested.get(key, rank))
+
     def merchants(self) -> set[str]:
         """The establishments that its statements name."""
         return {s.merchant for s in self.statements if s.merchant is not None}
@@ -121,7 +125,7 @@ def all_keys(evidence: PaymentEvidence | DocumentEvidence) -> tuple[Key, ...]:
     return (*evidence.keys, *linked_keys(evidence))
 
 
-def singular(keys: Mapping[Key, int]) -> list[Key]:
+def singular(keys: Iterable[Key]) -> list[Key]:
     """Return the keys that can name only one payment in the world."""
     return [key for key in keys if key.kind in SINGULAR_KINDS]
 

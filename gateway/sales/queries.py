@@ -1,16 +1,16 @@
 """Loading what a batch of evidence needs, in a few set-based reads."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
-from contracts.facts import Key, PaymentEvidence
+from contracts.facts import Key, Method, PaymentEvidence
 from gateway.sales.dossiers import Dossier, Scope, singular, statement_of
 from gateway.store import rows
 from gateway.store import tables as t
-from loyalty.evidence import NOTHING_COVERED, Claim, CoveredDays
+from loyalty.evidence import Claim, CoveredDays
 from loyalty.programme import Book
 
 Row: TypeAlias = Mapping[str, Any]
@@ -48,29 +48,24 @@ def load_dossiers(conn: Connection, wanted: Iterable[tuple[Scope, str]]) -> dict
 
 
 def _contest(conn: Connection, dossiers: Iterable[Dossier]) -> None:
-    """Note which singular keys another partner states too, and how well (R1)."""
+    """Note which singular keys another partner states too, and how well (R1); and which keys are stored."""
     holders: dict[tuple[str, Key], list[Dossier]] = {}
     for dossier in dossiers:
-        for key in singular(dossier.ranks):
+        for key in dossier.ranks:
             holders.setdefault((dossier.scope[0], key), []).append(dossier)
     for row in key_rows(conn, holders):
         key = Key(row["kind"], row["value"])
         for dossier in holders[(row["programme_id"], key)]:
-            contest(dossier, row["partner_id"], key, row["rank"])
             if row["partner_id"] == dossier.scope[1]:
                 dossier.stored[key] = row["rank"]
+            elif singular([key]):
+                dossier.contest(key, row["rank"])
 
 
-def contest(dossier: Dossier, partner_id: str, key: Key, rank: int) -> bool:
-    """Note that `partner_id` states `key`; return whether that is another partner than the dossier's."""
-    if partner_id == dossier.scope[1]:
-        return False
-    dossier.contested[key] = min(rank, dossier.contested.get(key, rank))
-    return True
-
-
-def covered_days(conn: Connection, dossiers: Sequence[Dossier], books: Mapping[str, Book]) -> CoveredDays:
-    """Return the covered days that matter to `dossiers`: from each sale's day to the day after its last word."""
+def covered_days(
+    conn: Connection, dossiers: Sequence[Dossier], books: Mapping[str, Book]
+) -> dict[str, CoveredDays]:
+    """Return by programme the covered days that matter: from each sale's day to the day after its last word."""
     wanted = set()
     for dossier in dossiers:
         zone = books[dossier.scope[0]].zone
@@ -83,10 +78,10 @@ def covered_days(conn: Connection, dossiers: Sequence[Dossier], books: Mapping[s
         last = max(instants).astimezone(zone).date() + timedelta(days=1)
         days = [(first + timedelta(days=n)) for n in range((last - first).days + 1)]
         wanted |= {(dossier.scope[0], m, how, day) for m in dossier.merchants() for how in methods for day in days}
-    if not wanted:
-        return NOTHING_COVERED
-    found = rows.fetch(conn, t.coverage, ("programme_id", "merchant", "method", "day_on"), wanted)
-    return CoveredDays.of((row["merchant"], row["method"], row["day_on"]) for row in found)
+    found: dict[str, list[tuple[str, Method, date]]] = {}
+    for row in rows.fetch(conn, t.coverage, ("programme_id", "merchant", "method", "day_on"), wanted):
+        found.setdefault(row["programme_id"], []).append((row["merchant"], row["method"], row["day_on"]))
+    return {programme_id: CoveredDays.of(days) for programme_id, days in found.items()}
 
 
 def has_coverage(conn: Connection, programme_id: str) -> bool:
@@ -95,7 +90,7 @@ def has_coverage(conn: Connection, programme_id: str) -> bool:
     return conn.execute(query).first() is not None
 
 
-def members_of(conn: Connection, owners: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row]:
+def identities_of(conn: Connection, owners: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row]:
     """Return the identities of (programme id, owner) pairs that are registered."""
     found = rows.fetch(conn, t.identity, ("programme_id", "document_index"), owners)
     return {(row["programme_id"], row["document_index"]): row for row in found}
@@ -117,3 +112,26 @@ def sales_of_days(conn: Connection, days: Iterable[tuple[str, str, Any]]) -> lis
 def waiting_sales(conn: Connection, owners: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
     """Return the sales that name one of (programme id, owner)."""
     return rows.fetch(conn, t.sale, ("programme_id", "owner"), owners)
+
+
+def sales_in_question(conn: Connection, programme_id: str, merchant: str, day: date) -> list[tuple[Scope, str]]:
+    """Return the dossiers whose sales a newly covered `day` may decide: begun by it, and spoken of since the day before."""
+    sale = t.sale.c
+    query = select(sale.partner_id, sale.dossier_id).where(
+        sale.programme_id == programme_id,
+        sale.merchant == merchant,
+        sale.sold_on <= day,
+        sale.last_on >= day - timedelta(days=1),
+    )
+    return [((programme_id, partner_id), dossier_id) for partner_id, dossier_id in conn.execute(query).all()]
+
+
+def sale_of_key(conn: Connection, scope: Scope, key: Key) -> dict[str, Any] | None:
+    """Return the sale whose payment or document `key` names, or `None`."""
+    at = [(scope[0], key.kind, key.value, scope[1])]
+    for found in rows.fetch(conn, t.evidence_key, ("programme_id", "kind", "value", "partner_id"), at):
+        dossier = load_dossiers(conn, [(scope, found["dossier_id"])])[found["dossier_id"]]
+        named = [s.id for s in dossier.statements if key in s.evidence.keys]
+        if named:
+            return dict(dossier.sales[dossier.sale_of[named[0]]])
+    return None

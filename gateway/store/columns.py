@@ -17,7 +17,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-Retention: TypeAlias = Literal["programme", "ledger", "member", "sealed_payload", "operational", "credential", "audit"]
+Retention: TypeAlias = Literal[
+    "programme", "ledger", "member", "sealed_payload", "operational", "credential", "audit"
+]
 
 RETENTIONS: Final[dict[Retention, str]] = {
     "programme": "life of the programme",

@@ -31,7 +31,7 @@ def _shape(table: Table, dialect: Dialect) -> _Shape:
     return _Shape(tuple(names), tuple(binds), tuple(casts))
 
 
-def _cast(kind: Any) -> str:  # noqa: ANN401 -- SQLAlchemy's own type of types
+def _cast(kind: Any) -> str:
     kind = getattr(kind, "impl_instance", kind)
     if isinstance(kind, Boolean):
         return "boolean"
@@ -53,22 +53,35 @@ def insert_new(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
 
 
 def put(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert `rows`, or overwrite those with the same primary key; a key may occur only once."""
-    _send(conn, table, rows, _on_conflict(table, add=()))
+    """Insert `rows`, or overwrite those with the same primary key; of two with one key the later counts."""
+    last = {_key(table, row): row for row in rows}
+    _send(conn, table, [last[key] for key in sorted(last)], _on_conflict(table, add=()))
 
 
 def add(conn: Connection, table: Table, rows: Sequence[Row], column: str) -> None:
-    """Insert `rows`, or add `column` to those with the same primary key, in key order (ordered locks)."""
-    keys = [key.name for key in table.primary_key]
-    ordered = sorted(rows, key=lambda row: tuple(row[key] for key in keys))
-    _send(conn, table, ordered, _on_conflict(table, add=(column,)))
+    """Insert `rows`, or add `column` to those with the same primary key and overwrite the rest.
+
+    The deltas of one key are summed first, and keys are written in order, so that two writers lock alike.
+    """
+    summed: dict[tuple[Any, ...], Row] = {}
+    for row in rows:
+        key = _key(table, row)
+        before = summed.get(key)
+        summed[key] = row if before is None else {**row, column: before[column] + row[column]}
+    _send(conn, table, [summed[key] for key in sorted(summed)], _on_conflict(table, add=(column,)))
+
+
+def _key(table: Table, row: Row) -> tuple[Any, ...]:
+    return tuple([row[column.name] for column in table.primary_key])
 
 
 @lru_cache(maxsize=256)
 def _on_conflict(table: Table, add: tuple[str, ...]) -> str:
     keys = [key.name for key in table.primary_key]
     sets = [
-        f"{c.name} = {table.name}.{c.name} + excluded.{c.name}" if c.name in add else f"{c.name} = excluded.{c.name}"
+        f"{c.name} = {table.name}.{c.name} + excluded.{c.name}"
+        if c.name in add
+        else f"{c.name} = excluded.{c.name}"
         for c in table.columns
         if c.name not in keys
     ]
@@ -99,7 +112,8 @@ def _send(conn: Connection, table: Table, rows: Sequence[Row], tail: str) -> Non
         return
     pairs = tuple(zip(shape.names, shape.binds, strict=True))
     values = [
-        tuple([row.get(name) if bind is None else bind(row.get(name)) for name, bind in pairs]) for row in rows
+        tuple([row.get(name) if bind is None else bind(row.get(name)) for name, bind in pairs])
+        for row in rows
     ]
     conn.exec_driver_sql(text, values if len(values) > 1 else values[0])
 
@@ -109,6 +123,7 @@ def fetch(
 ) -> list[dict[str, Any]]:
     """Return the rows whose columns `by` equal one of `keys`, each once; order is not promised.
 
+    `keys` may hold no bytes, and a None in one matches nothing.
     `tail` is a fixed SQL suffix of ours (`FOR UPDATE` is added by nobody: one process writes).
     """
     wanted = list(dict.fromkeys(keys))
@@ -118,10 +133,15 @@ def fetch(
     text, as_arrays = _fetch_text(table, by, conn.dialect.name, tail)
     binds = tuple(_bind(table, name, conn.dialect) for name in by)
     prepared = [tuple(v if b is None else b(v) for v, b in zip(key, binds, strict=True)) for key in wanted]
-    args: tuple[Any, ...] = tuple(list(c) for c in zip(*prepared, strict=True)) if as_arrays else (json.dumps(prepared),)
+    args: tuple[Any, ...] = (
+        tuple(list(c) for c in zip(*prepared, strict=True)) if as_arrays else (json.dumps(prepared),)
+    )
     found = conn.exec_driver_sql(text, args)
     return [
-        {name: value if process is None else process(value) for (name, process), value in zip(results, row, strict=True)}
+        {
+            name: value if process is None else process(value)
+            for (name, process), value in zip(results, row, strict=True)
+        }
         for row in found
     ]
 

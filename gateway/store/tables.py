@@ -10,7 +10,8 @@ from gateway.store.columns import RETENTIONS, Day, Instant, col, metadata, table
 __all__ = ["RETENTIONS", "metadata"]
 
 programme = table(
-    "programme", (),
+    "programme",
+    (),
     col("name", Text, "shown to people", "programme"),
     col("unit", Text, "points or cashback, fixed at activation", "programme"),
     col("mode", Text, "proprietary or coalition, fixed at activation", "programme"),
@@ -22,7 +23,8 @@ programme = table(
     col("version", BigInteger, "changes with every setting; ETag", "programme"),
 )
 partner = table(
-    "partner", ("partner_id",),
+    "partner",
+    ("partner_id",),
     col("partner_id", Text, "identity", "programme"),
     col("name", Text, "shown to people", "programme"),
     col("cnpj", Text, "company registration, public", "programme", null=True),
@@ -31,7 +33,8 @@ partner = table(
     col("version", BigInteger, "ETag", "programme"),
 )
 rate = table(
-    "rate", ("partner_id", "valid_from", "recorded_at"),
+    "rate",
+    ("partner_id", "valid_from", "recorded_at"),
     col("partner_id", Text, "whose rate", "programme"),
     col("rate_micro", BigInteger, "units per R$ 1 in millionths", "programme"),
     col("valid_from", Instant, "validity", "programme"),
@@ -39,7 +42,8 @@ rate = table(
     col("recorded_at", Instant, "append-only history", "programme"),
 )
 category = table(
-    "category", ("category_id", "valid_from", "recorded_at"),
+    "category",
+    ("category_id", "valid_from", "recorded_at"),
     col("category_id", Text, "identity", "programme"),
     col("name", Text, "shown to people", "programme"),
     col("multiplier_milli", BigInteger, "factor in thousandths", "programme"),
@@ -48,7 +52,8 @@ category = table(
     col("recorded_at", Instant, "append-only history", "programme"),
 )
 campaign = table(
-    "campaign", ("campaign_id",),
+    "campaign",
+    ("campaign_id",),
     col("campaign_id", Text, "identity", "programme"),
     col("partner_id", Text, "only this partner", "programme", null=True),
     col("name", Text, "shown to people", "programme"),
@@ -60,7 +65,8 @@ campaign = table(
     col("recorded_at", Instant, "append-only history", "programme"),
 )
 store = table(
-    "store", ("store_id",),
+    "store",
+    ("store_id",),
     col("store_id", Text, "identity", "programme"),
     col("partner_id", Text, "whose store", "programme"),
     col("name", Text, "shown to people", "programme"),
@@ -69,13 +75,15 @@ store = table(
     col("created_at", Instant, "history", "programme"),
 )
 merchant = table(
-    "merchant", ("partner_id", "merchant_ref"),
+    "merchant",
+    ("partner_id", "merchant_ref"),
     col("partner_id", Text, "whose establishment", "programme"),
     col("merchant_ref", Text, "name a vendor gives the store (StoneCode, account)", "programme"),
     col("store_id", Text, "the store it is", "programme"),
 )
 terminal = table(
-    "terminal", ("terminal_id",),
+    "terminal",
+    ("terminal_id",),
     col("terminal_id", Text, "identity", "programme"),
     col("partner_id", Text, "whose terminal", "programme"),
     col("store_id", Text, "where it stands", "programme"),
@@ -87,7 +95,8 @@ terminal = table(
     rest=(UniqueConstraint("programme_id", "partner_id", "serial"), Index("terminal_by_id", "terminal_id")),
 )
 operator = table(
-    "operator", ("operator_id",),
+    "operator",
+    ("operator_id",),
     col("operator_id", Text, "identity", "programme"),
     col("partner_id", Text, "employer", "programme"),
     col("store_id", Text, "where they work", "programme"),
@@ -98,7 +107,8 @@ operator = table(
     rest=(UniqueConstraint("programme_id", "partner_id", "operator_ref"),),
 )
 member = table(
-    "member", ("member_id",),
+    "member",
+    ("member_id",),
     col("member_id", Text, "identity without a meaning", "member"),
     col("key_wrapped", LargeBinary, "member key; destroying it erases the person", "member", null=True),
     col("document_mask", Text, "three middle digits shown to operators", "member", null=True),
@@ -110,7 +120,8 @@ member = table(
     col("version", BigInteger, "ETag", "member"),
 )
 identity = table(
-    "identity", ("document_index",),
+    "identity",
+    ("document_index",),
     col("document_index", Text, "keyed hash that finds a CPF or CNPJ", "member"),
     col("member_id", Text, "whose wallet it credits", "member"),
     col("role", Text, "holder or dependent", "member"),
@@ -120,14 +131,16 @@ identity = table(
     rest=(Index("identity_by_member", "programme_id", "member_id"),),
 )
 membership = table(
-    "membership", ("member_id", "valid_from", "recorded_at"),
+    "membership",
+    ("member_id", "valid_from", "recorded_at"),
     col("member_id", Text, "who", "member"),
     col("category_id", Text, "multiplier and validity", "member"),
     col("valid_from", Instant, "validity", "member"),
     col("recorded_at", Instant, "append-only history", "member"),
 )
 api_key = table(
-    "api_key", ("key_id",),
+    "api_key",
+    ("key_id",),
     col("key_id", Text, "public part of the key", "credential"),
     col("name", Text, "shown to people", "credential"),
     col("secret_hash", LargeBinary, "keyed hash of the secret part", "credential"),
@@ -139,7 +152,8 @@ api_key = table(
     rest=(Index("api_key_by_id", "key_id"),),
 )
 installation = table(
-    "installation", ("installation_id",),
+    "installation",
+    ("installation_id",),
     col("installation_id", Text, "address of its deliveries", "programme"),
     col("partner_id", Text, "whose use of the connector", "programme"),
     col("store_id", Text, "default store of its sales", "programme", null=True),
@@ -158,7 +172,8 @@ installation = table(
     ),
 )
 delivery = table(
-    "delivery", ("delivery_id",),
+    "delivery",
+    ("delivery_id",),
     col("delivery_id", Text, "identity", "operational"),
     col("installation_id", Text, "who sent it", "operational"),
     col("body_hash", Text, "keyed hash; the same bytes twice are one delivery", "operational"),
@@ -175,7 +190,8 @@ delivery = table(
     ),
 )
 evidence = table(
-    "evidence", ("evidence_id",),
+    "evidence",
+    ("evidence_id",),
     col("evidence_id", Text, "identity", "ledger"),
     col("partner_id", Text, "scope of its keys", "ledger"),
     col("dossier_id", Text, "everything that may be about one purchase", "ledger"),
@@ -194,7 +210,8 @@ evidence = table(
     ),
 )
 evidence_key = table(
-    "evidence_key", ("kind", "value", "partner_id"),
+    "evidence_key",
+    ("kind", "value", "partner_id"),
     col("kind", Text, "numbering", "ledger"),
     col("value", Text, "foreign identity", "ledger"),
     col("partner_id", Text, "scope", "ledger"),
@@ -203,7 +220,8 @@ evidence_key = table(
     rest=(Index("evidence_key_by_dossier", "programme_id", "dossier_id"),),
 )
 claim = table(
-    "claim", ("claim_id",),
+    "claim",
+    ("claim_id",),
     col("claim_id", Text, "identity", "ledger"),
     col("partner_id", Text, "scope", "ledger"),
     col("dossier_id", Text, "what it is about", "ledger"),
@@ -215,7 +233,8 @@ claim = table(
     rest=(Index("claim_by_dossier", "programme_id", "dossier_id"),),
 )
 coverage = table(
-    "coverage", ("merchant", "method", "day_on"),
+    "coverage",
+    ("merchant", "method", "day_on"),
     col("merchant", Text, "store or vendor establishment", "ledger"),
     col("method", Text, "which payments are complete", "ledger"),
     col("day_on", Day, "which local day", "ledger"),
@@ -223,7 +242,8 @@ coverage = table(
     col("recorded_at", Instant, "when we learned", "ledger"),
 )
 sale = table(
-    "sale", ("sale_id",),
+    "sale",
+    ("sale_id",),
     col("sale_id", Text, "identity", "ledger"),
     col("partner_id", Text, "where it was bought", "ledger"),
     col("dossier_id", Text, "its evidence", "ledger"),
@@ -232,6 +252,7 @@ sale = table(
     col("first_value", Text, "name of the sale", "ledger"),
     col("sold_at", Instant, "choice of terms", "ledger"),
     col("sold_on", Day, "daily limits", "ledger"),
+    col("last_on", Day, "local day of the latest word about it", "ledger"),
     col("owner", Text, "keyed hash of the owner's document", "member", null=True),
     col("member_id", Text, "who owns it", "member", null=True),
     col("base_cents", BigInteger, "before returns", "ledger"),
@@ -240,7 +261,10 @@ sale = table(
     col("captured_cents", BigInteger, "payments", "ledger"),
     col("given_back_cents", BigInteger, "payments", "ledger"),
     col("confirmed", Boolean, "known by more than a claim", "ledger"),
-    col("state", Text, "credited, pending, held, unmatched or none", "ledger"),
+    col("in_file", Boolean, "listed by the acquirer's complete file", "ledger"),
+    col("units", BigInteger, "posted for its owner (cache)", "ledger"),
+    col("pending", BigInteger, "of which not yet available (cache)", "ledger"),
+    col("state", Text, "credited, pending, held, unmatched, none or merged", "ledger"),
     col("reason", Text, "why it earned nothing or less", "ledger", null=True),
     col("flags", Text, "what a person should look at (JSON)", "ledger"),
     col("merged_into", Text, "the sale that took over this id", "ledger", null=True),
@@ -249,10 +273,12 @@ sale = table(
         Index("sale_by_dossier", "programme_id", "dossier_id"),
         Index("sale_by_owner", "programme_id", "owner"),
         Index("sale_by_member", "programme_id", "member_id", "sold_on"),
+        Index("sale_by_day", "programme_id", "merchant", "last_on"),
     ),
 )
 award = table(
-    "award", ("sale_id", "member_id", "partner_id"),
+    "award",
+    ("sale_id", "member_id", "partner_id"),
     col("sale_id", Text, "what earned", "ledger"),
     col("member_id", Text, "who earned", "ledger"),
     col("partner_id", Text, "who pays", "ledger"),
@@ -274,7 +300,8 @@ award = table(
     ),
 )
 movement = table(
-    "movement", ("movement_id",),
+    "movement",
+    ("movement_id",),
     col("movement_id", Text, "identity", "ledger"),
     col("kind", Text, "template", "ledger"),
     col("sale_id", Text, "cause", "ledger", null=True),
@@ -287,7 +314,8 @@ movement = table(
     rest=(Index("movement_by_member", "programme_id", "member_id", "movement_id"),),
 )
 posting = table(
-    "posting", ("movement_id", "line"),
+    "posting",
+    ("movement_id", "line"),
     col("movement_id", Text, "which movement", "ledger"),
     col("line", Integer, "order within it", "ledger"),
     col("account", Text, "kind of account", "ledger"),
@@ -295,13 +323,15 @@ posting = table(
     col("units", BigInteger, "value that entered (negative: left)", "ledger"),
 )
 balance = table(
-    "balance", ("account", "account_ref"),
+    "balance",
+    ("account", "account_ref"),
     col("account", Text, "kind of account", "ledger"),
     col("account_ref", Text, "whose account", "ledger"),
     col("units", BigInteger, "sum of its postings (cache)", "ledger"),
 )
 lot = table(
-    "lot", ("member_id", "lot_id"),
+    "lot",
+    ("member_id", "lot_id"),
     col("member_id", Text, "whose", "ledger"),
     col("lot_id", Text, "identity", "ledger"),
     col("sale_id", Text, "what earned it", "ledger", null=True),
@@ -315,7 +345,8 @@ lot = table(
     rest=(Index("lot_by_expiry", "programme_id", "expires_at"),),
 )
 voucher = table(
-    "voucher", ("voucher_id",),
+    "voucher",
+    ("voucher_id",),
     col("voucher_id", Text, "identity", "ledger"),
     col("member_id", Text, "who cashed out", "ledger"),
     col("display_number", BigInteger, "for people, never redeemable alone", "ledger"),
@@ -328,7 +359,8 @@ voucher = table(
     ),
 )
 reservation = table(
-    "reservation", ("reservation_ref",),
+    "reservation",
+    ("reservation_ref",),
     col("reservation_ref", Text, "63-bit order id given to the terminal", "operational"),
     col("partner_id", Text, "scope", "operational"),
     col("terminal_id", Text, "who asked", "operational"),
@@ -339,7 +371,8 @@ reservation = table(
     col("reserved_at", Instant, "when", "operational"),
 )
 nonce = table(
-    "nonce", ("terminal_id", "nonce"),
+    "nonce",
+    ("terminal_id", "nonce"),
     col("terminal_id", Text, "which device", "operational"),
     col("nonce", Text, "one report, however often sent", "operational"),
     col("body_hash", Text, "the same nonce with other content is refused", "operational"),
@@ -347,7 +380,8 @@ nonce = table(
     col("seen_at", Instant, "when", "operational"),
 )
 idempotency = table(
-    "idempotency", ("principal", "key"),
+    "idempotency",
+    ("principal", "key"),
     col("principal", Text, "which API key", "operational"),
     col("key", Text, "chosen by the client", "operational"),
     col("fingerprint", Text, "keyed hash of the request", "operational"),
@@ -356,7 +390,8 @@ idempotency = table(
     col("seen_at", Instant, "when; kept 7 days", "operational"),
 )
 outbox = table(
-    "outbox", ("outbox_id",),
+    "outbox",
+    ("outbox_id",),
     col("outbox_id", Text, "identity", "operational"),
     col("kind", Text, "event or task", "operational"),
     col("subject_id", Text, "what it is about", "operational"),
@@ -368,7 +403,8 @@ outbox = table(
     rest=(Index("outbox_due", "programme_id", "state", "due_at"),),
 )
 audit = table(
-    "audit", ("audit_id",),
+    "audit",
+    ("audit_id",),
     col("audit_id", Text, "identity", "audit"),
     col("actor", Text, "which credential", "audit"),
     col("action", Text, "what was done", "audit"),
@@ -376,7 +412,8 @@ audit = table(
     col("at", Instant, "when", "audit"),
 )
 counter = table(
-    "counter", ("name",),
+    "counter",
+    ("name",),
     col("name", Text, "which sequence", "operational"),
     col("value", BigInteger, "last number given", "operational"),
 )

@@ -5,8 +5,10 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.cards import card_numbers, forbidden_card_field, passes_luhn
+from gateway.cards import card_numbers, forbidden_card_field, may_hold_card_data, passes_luhn
 
 VISA = "4111111111111111"
 CONNECT = {
@@ -83,6 +85,13 @@ def test_the_check_digit_is_the_standards() -> None:
     assert [passes_luhn(f"7992739871{digit}") for digit in range(10)].count(True) == 1
 
 
+def test_every_way_to_group_a_number_is_found_wherever_it_stands() -> None:
+    for number in (VISA, "4111-1111-1111-1111", "3782 822463 10005", "3782.822463.10005"):
+        for around in ("{}", "12 {} 34", "1-{}", "x{}x", "2026-11-25 {}", "{} {}"):
+            numbers = [match[0] for match in card_numbers(around.format(number, number))]
+            assert number in numbers, around
+
+
 def test_a_grouped_number_is_found_whole() -> None:
     assert [found[0] for found in card_numbers("x 4111-1111-1111-1111 y")] == ["4111-1111-1111-1111"]
 
@@ -95,3 +104,25 @@ def test_nesting_costs_no_recursion() -> None:
     while isinstance(deep, list):  # or freeing it would recurse
         deep = deep[0]
     assert json.dumps(deep) == '{"cvv": "1"}'
+
+
+NAMES = st.sampled_from(["cvv", "C-V-V", "track_2", "iccRelatedData", "note", "atk"]) | st.text(max_size=4)
+VALUES = st.sampled_from([VISA, int(VISA), "4111 1111 1111 1111", f"card {VISA}.", "1", "", None]) | st.text(
+    max_size=4
+)
+
+
+@given(
+    parsed=st.recursive(
+        VALUES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3)
+    ),
+    ascii_only=st.booleans(),
+)
+def test_the_quick_look_never_misses_what_the_full_search_finds(*, parsed: Any, ascii_only: bool) -> None:
+    body = json.dumps(parsed, ensure_ascii=ascii_only).encode()
+    assert may_hold_card_data(body) or forbidden_card_field(parsed) is None
+
+
+def test_the_quick_look_spares_an_ordinary_delivery_the_full_search() -> None:
+    assert not may_hold_card_data(json.dumps(CONNECT).encode())
+    assert may_hold_card_data(b'{"c\\u0076v": "1"}')

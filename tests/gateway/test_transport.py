@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import time
+import tracemalloc
 import zlib
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from contracts.connector import Limits
 from contracts.credentials import BearerAuth, NoCredentials
 from contracts.errors import Malformed, RetryLater, SignInAgain, VendorRefused
-from contracts.http import Request, get, post
+from contracts.http import Reply, Request, get, post
 from gateway import transport as room
 from gateway.ports import SettableClock
 from gateway.transport import JwksCache, Transport, is_public
@@ -81,7 +82,7 @@ async def opened(
         await transport.close()
 
 
-async def asked(speak: Speak, request: Request | None = None) -> room.Reply:
+async def asked(speak: Speak, request: Request | None = None) -> Reply:
     async with vendor(speak) as url, opened() as transport:
         return await transport.send(url, request or get("/x"), NoCredentials())
 
@@ -173,8 +174,12 @@ async def test_f67_a_broken_answer_means_retry_and_shows_nothing_of_the_address(
 async def test_f71_a_gzip_bomb_is_inflated_to_the_limit_only() -> None:
     bomb = zlib.compressobj(9, zlib.DEFLATED, 31)
     packed = b"".join(bomb.compress(bytes(1024 * 1024)) for _ in range(64)) + bomb.flush()
+    tracemalloc.start()
     with pytest.raises(Malformed, match="8 MiB"):
         await asked(says(200, packed, "content-encoding: gzip"))
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 32 * 1024 * 1024
 
 
 async def test_f71_a_large_plain_answer_is_cut_off() -> None:

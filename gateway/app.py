@@ -1,0 +1,98 @@
+"""The application: the edge outside, the hot lanes next, FastAPI for everything that a person browses."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeAlias
+
+from fastapi import FastAPI
+
+from gateway.catalogue import Catalogue
+from gateway.context import Context
+from gateway.edge import App, Edge, Receive, Scope
+from gateway.http.api import build_api
+from gateway.http.inbound import deliver
+from gateway.http.terminal import serve_terminal
+from gateway.hub import Hub
+from gateway.observe import Metrics
+from gateway.ports import Clock, Entropy, Ids, system_clock, system_entropy
+from gateway.privacy import Vault
+from gateway.problems import Send
+from gateway.settings import Settings
+from gateway.store.engine import Store
+from gateway.transport import JwksCache, Transport
+from gateway.worker import run_for_ever
+
+Lane: TypeAlias = Callable[[Hub, Scope, Receive, Send], Awaitable[None]]
+
+LANES: tuple[tuple[str, Lane], ...] = (("/in/", deliver), ("/v1/terminal/", serve_terminal))
+"""Paths that are answered before FastAPI's router is asked."""
+
+
+@contextlib.asynccontextmanager
+async def open_hub(
+    settings: Settings, *, clock: Clock = system_clock, entropy: Entropy = system_entropy
+) -> AsyncIterator[Hub]:
+    """Open everything a process needs; close it in order. Refuses what `Store.open` and the catalogue refuse."""
+    catalogue = Catalogue.load()
+    metrics = Metrics(catalogue.slugs)
+    vault = Vault(settings.master_key, entropy)
+    context = Context(clock=clock, ids=Ids(clock, entropy), vault=vault, catalogue=catalogue)
+    transport = Transport(settings.allow_addresses, clock)
+    store = await Store.open(
+        settings.database_url,
+        queue_max=settings.queue_limit,
+        on_batch=lambda size, _seconds, outcome: metrics.commit(size) if outcome == "committed" else None,
+        allow_unsafe=settings.unsafe_database,
+    )
+    store.on_rollback.append(context.memory.clear)
+    try:
+        yield Hub(settings, context, store, transport, JwksCache(transport, clock), metrics)
+    finally:
+        await store.close()
+        await transport.close()
+
+
+def create_app(hub: Hub) -> App:
+    """Return the ASGI application of an open hub."""
+    api = build_api(hub)
+
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        for prefix, lane in LANES:
+            if path.startswith(prefix):
+                await lane(hub, scope, receive, send)
+                return
+        await api(scope, receive, send)
+
+    return Edge(
+        route,
+        lambda: hub.context.ids.new("req"),
+        body_limit_bytes=hub.settings.body_limit_bytes,
+        body_timeout_seconds=hub.settings.body_timeout_seconds,
+        answered=lambda path, status, seconds: hub.metrics.http(_lane_of(path), status, seconds),
+        forbidden=lambda: hub.metrics.forbidden("api"),
+    )
+
+
+def _lane_of(path: str) -> str:
+    return next((prefix.strip("/") for prefix, _ in LANES if path.startswith(prefix)), "api")
+
+
+@contextlib.asynccontextmanager
+async def working(hub: Hub) -> AsyncIterator[None]:
+    """Run the worker beside the server; stop it before the hub closes."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(run_for_ever(hub, stop), name="worker")
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+def api_of(hub: Hub) -> FastAPI:
+    """Return the FastAPI application alone, for its OpenAPI document."""
+    return build_api(hub)
+
+

@@ -1,0 +1,68 @@
+"""A running hub: its ports, its database, its connectors. What routes and the worker are given."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from gateway.context import Context
+from gateway.installations import queries as installations
+from gateway.installations.queries import Installed, TerminalDevice
+from gateway.observe import Metrics
+from gateway.settings import Settings
+from gateway.store.engine import Store
+from gateway.transport import JwksCache, Transport
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Everything one process holds. Belongs to the event loop that opened its store."""
+
+    settings: Settings
+    context: Context
+    store: Store
+    transport: Transport
+    jwks: JwksCache
+    metrics: Metrics
+    _bound: dict[Callable[..., Any], Callable[..., Any]] = field(default_factory=dict)
+
+    async def submit(
+        self, action: Callable[[Context, Connection, Sequence[Item]], Sequence[Answer]], item: Item
+    ) -> Answer:
+        """Return what `action` answered for `item` after the commit; concurrent items of an action share it."""
+        bound = self._bound.get(action)
+        if bound is None:
+            context = self.context
+
+            def bound(conn: Connection, items: Sequence[Item]) -> Sequence[Answer]:
+                return action(context, conn, items)
+
+            self._bound[action] = bound
+        answer: Answer = await self.store.submit(bound, item)
+        return answer
+
+    async def read(self, query: Callable[[Connection], Answer]) -> Answer:
+        """Return what `query` reads."""
+        return await self.store.read(query)
+
+    async def installed(self, installation_id: str) -> Installed | None:
+        """Return an installation by its address; read once, then remembered by the writer."""
+        known: Installed | None = self.context.memory.peek("", ("installation", installation_id))
+        return known or await self.submit(_find_installed, installation_id)
+
+    async def terminal(self, terminal_id: str) -> TerminalDevice | None:
+        """Return a terminal by its id; read once, then remembered by the writer."""
+        known: TerminalDevice | None = self.context.memory.peek("", ("terminal", terminal_id))
+        return known or await self.submit(_find_terminal, terminal_id)
+
+
+def _find_installed(context: Context, conn: Connection, ids: Sequence[str]) -> list[Installed | None]:
+    return [installations.installed(context, conn, installation_id) for installation_id in ids]
+
+
+def _find_terminal(context: Context, conn: Connection, ids: Sequence[str]) -> list[TerminalDevice | None]:
+    return [installations.terminal(context, conn, terminal_id) for terminal_id in ids]

@@ -1,0 +1,263 @@
+"""The one place where facts meet sales: every way a sale enters the hub ends in `apply`.
+
+A delivery, its evidence, its sale, its movements and its answer are one transaction.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, update
+
+from contracts.documents import tax_id
+from contracts.errors import Malformed
+from contracts.facts import (
+    AnyFact,
+    Coverage,
+    DocumentEvidence,
+    Ignored,
+    MemberSeen,
+    PaymentEvidence,
+    ReservationClosed,
+    Trust,
+    VoucherUse,
+)
+from gateway.context import Context
+from gateway.installations.actions import body_place
+from gateway.privacy import ProgrammeKeys
+from gateway.programmes.queries import book as book_of
+from gateway.programmes.queries import keys as keys_of
+from gateway.sales import actions as sales
+from gateway.sales import queries as sale_queries
+from gateway.sales.actions import Recorded
+from gateway.sales.dossiers import Arrival, Scope
+from gateway.store import rows
+from gateway.store import tables as t
+from loyalty.evidence import RANK
+
+CLOCK_TOLERANCE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """On whose behalf facts arrive: an installation, a terminal, or an API key."""
+
+    programme_id: str
+    partner_id: str
+    installation_id: str
+    store_id: str | None
+    trust: Trust
+    covers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """One delivery understood: its source, its facts, and the bytes to keep (`None`: kept by somebody else)."""
+
+    source: Source
+    facts: tuple[AnyFact, ...]
+    received_at: datetime
+    body: bytes | None = field(default=None, repr=False)
+    body_hash: str | None = None
+    delivery_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one delivery: `answer` is JSON-ready and is repeated word for word to a re-sender."""
+
+    answer: dict[str, Any]
+    recorded: tuple[Recorded, ...] = ()
+    ignored: tuple[str, ...] = ()
+    duplicate: bool = False
+
+
+def apply(context: Context, conn: Connection, items: Sequence[Inbound]) -> list[Outcome]:
+    """Apply deliveries as one set; the same bytes twice are one delivery and hear the same answer."""
+    known = _known_deliveries(conn, items)
+    outcomes: dict[int, Outcome] = {}
+    fresh: dict[int, Inbound] = {}
+    twin_of: dict[int, int] = {}
+    first_with: dict[tuple[str, str, str | None], int] = {}
+    for n, item in enumerate(items):
+        at = (item.source.programme_id, item.source.installation_id, item.body_hash)
+        if at in known:
+            outcomes[n] = Outcome(known[at], duplicate=True)
+        elif item.body_hash is not None and at in first_with:
+            twin_of[n] = first_with[at]
+        else:
+            first_with[at] = n
+            fresh[n] = item if item.delivery_id else replace(item, delivery_id=context.ids.new("dlv"))
+    outcomes.update(_apply_fresh(context, conn, fresh))
+    _decide_covered(context, conn, fresh)
+    _write_deliveries(context, conn, fresh, outcomes)
+    for n, first in twin_of.items():
+        outcomes[n] = replace(outcomes[first], duplicate=True)
+    return [outcomes[n] for n in range(len(items))]
+
+
+def _known_deliveries(
+    conn: Connection, items: Sequence[Inbound]
+) -> dict[tuple[str, str, str | None], dict[str, Any]]:
+    """Return the answers already given to the same bytes; one that still waits has none and is applied now."""
+    keys = [(i.source.programme_id, i.source.installation_id, i.body_hash) for i in items if i.body_hash]
+    found = rows.fetch(conn, t.delivery, ("programme_id", "installation_id", "body_hash"), keys)
+    return {
+        (row["programme_id"], row["installation_id"], row["body_hash"]): json.loads(row["answer"])
+        for row in found
+        if row["state"] == "done"
+    }
+
+
+def _apply_fresh(context: Context, conn: Connection, items: dict[int, Inbound]) -> dict[int, Outcome]:
+    read = {n: _read(context, conn, item) for n, item in items.items()}
+    recorded = iter(sales.record(context, conn, [a for said in read.values() for a in said.arrivals]))
+    return {n: _outcome(items[n], [next(recorded) for _ in said.arrivals], said.ignored) for n, said in read.items()}
+
+
+@dataclass(slots=True)
+class _Said:
+    """What one delivery turned out to say: evidence to record, and reasons why other facts change nothing."""
+
+    arrivals: list[Arrival] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+
+def _read(context: Context, conn: Connection, item: Inbound) -> _Said:
+    said = _Said()
+    for fact in item.facts:
+        match fact:
+            case PaymentEvidence() | DocumentEvidence():
+                if _from_the_future(fact, item.received_at):
+                    said.ignored.append("future_sale")
+                else:
+                    said.arrivals.append(_arrival(context, conn, item, fact, said))
+            case Coverage():
+                said.ignored += _cover(context, conn, item, fact)
+            case ReservationClosed():
+                _close_reservation(conn, item, fact)
+            case Ignored():
+                said.ignored.append(fact.reason)
+            case MemberSeen():
+                said.ignored.append("enrolment_by_source_off")
+            case VoucherUse():
+                said.ignored.append("vouchers_not_served")
+    return said
+
+
+def _from_the_future(evidence: PaymentEvidence | DocumentEvidence, received_at: datetime) -> bool:
+    """A clock more than ten minutes ahead is refused (R3): its statement would win every register for ever."""
+    latest = received_at + CLOCK_TOLERANCE
+    return evidence.as_of > latest or (evidence.sold_at is not None and evidence.sold_at > latest)
+
+
+def _arrival(
+    context: Context, conn: Connection, item: Inbound, evidence: PaymentEvidence | DocumentEvidence, said: _Said
+) -> Arrival:
+    """Stamp one evidence: trust as granted (a payload can only lower it), owner as blind index, merchant as store."""
+    source = item.source
+    book = book_of(context, conn, source.programme_id)
+    owner = None
+    if evidence.customer is not None:
+        owner = owner_of(keys_of(context, conn, source.programme_id), evidence.customer.document)
+        if owner is None:
+            said.ignored.append("document_invalid")
+    return Arrival(
+        programme_id=source.programme_id,
+        partner_id=source.partner_id,
+        installation_id=source.installation_id,
+        delivery_id=item.delivery_id,
+        evidence=evidence,
+        trust=max(source.trust, evidence.trust or source.trust, key=RANK.__getitem__),
+        owner=owner,
+        merchant=book.store_of(source.partner_id, evidence.merchant_ref) or source.store_id,
+        received_at=item.received_at,
+    )
+
+
+def owner_of(keys: ProgrammeKeys, document: str) -> str | None:
+    """Return the blind index of a CPF or CNPJ in any writing, or `None` if it is not one (the sale stays unlinked)."""
+    try:
+        return keys.blind_index(tax_id(document).text)
+    except Malformed:
+        return None
+
+
+def _cover(context: Context, conn: Connection, item: Inbound, fact: Coverage) -> list[str]:
+    """Mark a day as completely read; what it decides is concluded once the whole batch is filed."""
+    source = item.source
+    if not source.covers:
+        return ["coverage_not_granted"]
+    book = book_of(context, conn, source.programme_id)
+    merchant = book.store_of(source.partner_id, fact.merchant_ref) or ""
+    row = {
+        "programme_id": source.programme_id,
+        "merchant": merchant,
+        "day_on": fact.day_on,
+        "installation_id": source.installation_id,
+        "recorded_at": item.received_at,
+    }
+    rows.insert_new(conn, t.coverage, [{**row, "method": method} for method in fact.methods])
+    context.memory.forget(source.programme_id)
+    return []
+
+
+def _decide_covered(context: Context, conn: Connection, items: dict[int, Inbound]) -> None:
+    """Conclude again the sales that newly covered days may decide, after everything else of the batch is filed."""
+    dossiers: dict[str, Scope] = {}
+    for item in items.values():
+        book = book_of(context, conn, item.source.programme_id)
+        for fact in item.facts if item.source.covers else ():
+            if isinstance(fact, Coverage):
+                merchant = book.store_of(item.source.partner_id, fact.merchant_ref) or ""
+                found = sale_queries.sales_in_question(conn, item.source.programme_id, merchant, fact.day_on)
+                dossiers.update({dossier_id: scope for scope, dossier_id in found})
+    if dossiers:
+        sales.reconsider(context, conn, [(scope, dossier_id) for dossier_id, scope in dossiers.items()])
+
+
+def _close_reservation(conn: Connection, item: Inbound, fact: ReservationClosed) -> None:
+    r = t.reservation.c
+    its = (r.programme_id == item.source.programme_id, r.partner_id == item.source.partner_id)
+    this = (r.reservation_ref == fact.reservation.value, r.state == "open")
+    conn.execute(update(t.reservation).where(*its, *this).values(state="closed"))
+
+
+def _outcome(item: Inbound, recorded: list[Recorded], ignored: list[str]) -> Outcome:
+    answer: dict[str, Any] = {
+        "outcome": "recorded" if recorded else "ignored",
+        "delivery_id": item.delivery_id,
+        "sales": [
+            {"sale_id": r.sale_id, "state": r.state, "units": r.units, "pending_units": r.pending, "reason": r.reason}
+            for r in recorded
+        ],
+    }
+    if ignored:
+        answer["ignored"] = sorted(set(ignored))
+    return Outcome(answer, tuple(recorded), tuple(ignored))
+
+
+def _write_deliveries(
+    context: Context, conn: Connection, items: dict[int, Inbound], outcomes: dict[int, Outcome]
+) -> None:
+    written = []
+    for n, item in items.items():
+        if item.body is None or item.body_hash is None or item.delivery_id is None:
+            continue
+        keys = keys_of(context, conn, item.source.programme_id)
+        written.append(
+            {
+                "programme_id": item.source.programme_id,
+                "delivery_id": item.delivery_id,
+                "installation_id": item.source.installation_id,
+                "body_hash": item.body_hash,
+                "body_sealed": keys.seal_delivery(body_place(item.delivery_id), item.received_at, item.body),
+                "received_at": item.received_at,
+                "state": "done",
+                "attempts": 0,
+                "answer": json.dumps(outcomes[n].answer),
+            }
+        )
+    rows.put(conn, t.delivery, written)

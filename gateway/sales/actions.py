@@ -1,0 +1,317 @@
+"""Recording evidence: file it in dossiers, conclude the sales again, post what changed.
+
+Set-shaped: a batch is loaded, decided and written as a whole, whatever the number of its items.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, update
+
+from contracts.facts import Key
+from gateway.context import Context
+from gateway.ledger import actions as ledger
+from gateway.ledger import queries as ledger_queries
+from gateway.programmes.queries import book as book_of
+from gateway.sales import queries, records
+from gateway.sales.desk import Desk
+from gateway.sales.dossiers import Arrival, ClaimMade, Dossier, Scope, all_keys, singular
+from gateway.sales.records import Outcome
+from gateway.sales.targets import Concluded, conclude, pending_until, target, with_daily_limit, with_member
+from gateway.store import rows
+from gateway.store import tables as t
+from loyalty.accounts import Award
+from loyalty.award import Target
+from loyalty.evidence import NOTHING_COVERED, Claim
+from loyalty.programme import Book
+from loyalty.sales import converge, name_sales
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of one evidence: its sale now, and what that sale earns. `duplicate`: nothing was written."""
+
+    sale_id: str
+    state: str
+    reason: str | None
+    units: int
+    pending: int
+    member_id: str | None
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Conclusion:
+    """The sales of the touched dossiers: by id, and which sale each evidence belongs to."""
+
+    sales: dict[str, Concluded]
+    sale_of: dict[str, str]
+
+
+def record(context: Context, conn: Connection, arrivals: Sequence[Arrival]) -> list[Recorded]:
+    """Keep new evidence, conclude its sales again, and return for each arrival what its sale is worth now."""
+    desk = _open(conn, [(a.scope, key) for a in arrivals for key in all_keys(a.evidence)])
+    filed = [desk.file(context, arrival) for arrival in arrivals]
+    concluded = _conclude(context, conn, desk)
+    return [_recorded(desk, concluded, evidence_id, duplicate=known) for evidence_id, known in filed]
+
+
+def claim(context: Context, conn: Connection, claims: Sequence[ClaimMade]) -> list[Recorded | None]:
+    """Record claims and decisions; `None` for a key that names no sale."""
+    desk = _open(conn, [(c.scope, c.key) for c in claims])
+    filed: list[str | None] = []
+    for made in claims:
+        dossier = desk.by_key.get((made.scope, made.key))
+        if dossier is None:
+            filed.append(None)
+            continue
+        claim_id = context.ids.new("clm")
+        dossier.claims.append(Claim(claim_id, made.key, made.owner, made.made_at, decided=made.decided))
+        dossier.touched = True
+        desk.claims.append(records.claim_row(claim_id, dossier, made))
+        named = [s.id for s in dossier.statements if made.key in s.evidence.keys]
+        filed.append((named or [dossier.statements[0].id])[0])
+    concluded = _conclude(context, conn, desk)
+    return [None if named is None else _recorded(desk, concluded, named, duplicate=False) for named in filed]
+
+
+def reconsider(context: Context, conn: Connection, dossiers: Iterable[tuple[Scope, str]]) -> int:
+    """Conclude stored dossiers again (a CPF registered, a day was covered, a pack was filled); return how many sales."""
+    desk = Desk()
+    for dossier in queries.load_dossiers(conn, dossiers).values():
+        dossier.touched = True
+        desk.add(dossier)
+    return len(_conclude(context, conn, desk))
+
+
+def _open(conn: Connection, wanted: Sequence[tuple[Scope, Key]]) -> Desk:
+    """Load every dossier that one of `wanted` belongs to, those of other partners with a singular key too."""
+    desk, scopes = Desk(), set(wanted)
+    found: set[tuple[Scope, str]] = set()
+    for row in queries.key_rows(conn, {(scope[0], key) for scope, key in wanted}):
+        key, scope = Key(row["kind"], row["value"]), (row["programme_id"], row["partner_id"])
+        if (scope, key) in scopes or singular([key]):
+            found.add((scope, row["dossier_id"]))
+        if singular([key]):
+            desk.holders.setdefault((scope[0], key), []).append(scope[1])
+    for dossier in queries.load_dossiers(conn, found).values():
+        desk.add(dossier)
+    return desk
+
+
+def _conclude(context: Context, conn: Connection, desk: Desk) -> dict[str, Outcome]:
+    """Conclude the sales of touched dossiers, post differences, write everything; return outcomes by evidence id."""
+    touched = [dossier for dossier in desk.dossiers.values() if dossier.touched]
+    if not touched:
+        return {}
+    books = {p: book_of(context, conn, p) for p in {d.scope[0] for d in touched}}
+    found = _converge(context, conn, touched, books)
+    sales = _find_members(conn, found.sales, books)
+    gone = _merged(touched, found)
+    ledger.join_sales(conn, gone)
+    everyone = {**_neighbours(conn, sales, touched, books), **sales}
+    outcomes = _post(context, conn, everyone, _targets(conn, everyone, books), books)
+    _write(context, conn, desk, touched, outcomes, found)
+    _refile(conn, touched, found, gone)
+    return {evidence_id: outcomes[sale_id] for evidence_id, sale_id in found.sale_of.items()}
+
+
+def _converge(
+    context: Context, conn: Connection, dossiers: Sequence[Dossier], books: Mapping[str, Book]
+) -> _Conclusion:
+    covering = [d for d in dossiers if _has_coverage(context, conn, d.scope[0])]
+    covered = queries.covered_days(conn, covering, books)
+    found = _Conclusion({}, {})
+    for dossier in dossiers:
+        programme_id, _ = dossier.scope
+        book = books[programme_id]
+        days = covered.get(programme_id, NOTHING_COVERED)
+        sales = converge(dossier.statements, dossier.claims, days, book.zone, dossier.contested)
+        received = {s.id: (s.received_at, s.id) for s in dossier.statements}
+        for sale, name in zip(sales, name_sales(sales, dossier.sale_of, received), strict=True):
+            sale_id = name or context.ids.new("sal")
+            found.sales[sale_id] = conclude(sale, sale_id, dossier, book)
+            found.sale_of.update(dict.fromkeys(sale.statement_ids, sale_id))
+    return found
+
+
+def _has_coverage(context: Context, conn: Connection, programme_id: str) -> bool:
+    return context.memory.get(programme_id, "covers", lambda: queries.has_coverage(conn, programme_id))
+
+
+def _find_members(
+    conn: Connection, sales: Mapping[str, Concluded], books: Mapping[str, Book]
+) -> dict[str, Concluded]:
+    owners = {(s.programme_id, s.owner) for s in sales.values() if s.owner is not None}
+    identities = queries.identities_of(conn, owners)
+    return {
+        sale_id: with_member(s, identities.get((s.programme_id, s.owner or "")), books[s.programme_id])
+        for sale_id, s in sales.items()
+    }
+
+
+def _merged(dossiers: Sequence[Dossier], found: _Conclusion) -> dict[tuple[str, str], str]:
+    """Return the sales that ended in a merge: (programme id, old sale id) -> the sale that took it over."""
+    gone: dict[tuple[str, str], str] = {}
+    for dossier in dossiers:
+        for evidence_id, was in dossier.sale_of.items():
+            if was not in found.sales:
+                gone.setdefault((dossier.scope[0], was), found.sale_of[evidence_id])
+    return gone
+
+
+def _neighbours(
+    conn: Connection, sales: Mapping[str, Concluded], dossiers: Sequence[Dossier], books: Mapping[str, Book]
+) -> dict[str, Concluded]:
+    """Return the other sales of the member-days concerned, where a daily limit couples them."""
+    limited = {p for p, book in books.items() if book.programme.daily_award_units is not None}
+    if not limited:
+        return {}
+    days: set[tuple[str, str, date]] = set()
+    for s in sales.values():
+        if s.programme_id in limited and s.member_id is not None:
+            days.add((s.programme_id, s.member_id, s.sold_on))
+    own: set[str] = set()
+    for dossier in dossiers:
+        own |= set(dossier.sales)
+        for row in dossier.sales.values() if dossier.scope[0] in limited else ():
+            if row["member_id"] is not None:
+                days.add((dossier.scope[0], row["member_id"], row["sold_on"]))
+    found = queries.sales_of_days(conn, days)
+    return {row["sale_id"]: records.concluded_of(row) for row in found if row["sale_id"] not in own}
+
+
+def _targets(conn: Connection, sales: Mapping[str, Concluded], books: Mapping[str, Book]) -> dict[str, Target]:
+    members = {(s.programme_id, s.member_id) for s in sales.values() if s.member_id is not None}
+    history = queries.memberships_of(conn, members)
+    targets = {
+        sale_id: target(s, history.get((s.programme_id, s.member_id or ""), ()), books[s.programme_id])
+        for sale_id, s in sales.items()
+    }
+    days: dict[tuple[str, str | None, date], list[Concluded]] = {}
+    for s in sales.values():
+        if s.member_id is not None:
+            days.setdefault(s.day, []).append(s)
+    for (programme_id, _, _), of_day in days.items():
+        limit = books[programme_id].programme.daily_award_units
+        targets.update(with_daily_limit(targets, of_day, limit))
+    return targets
+
+
+def _post(
+    context: Context,
+    conn: Connection,
+    sales: Mapping[str, Concluded],
+    targets: Mapping[str, Target],
+    books: Mapping[str, Book],
+) -> dict[str, Outcome]:
+    """Post the difference of every (sale, member, partner) and keep its award."""
+    outcomes = {sale_id: Outcome(sale, targets[sale_id]) for sale_id, sale in sales.items()}
+    known = ledger_queries.awards_of(conn, [(s.programme_id, s.sale_id) for s in sales.values()])
+    asked: list[tuple[str, dict[str, Any] | None, ledger.Due]] = []
+    for sale_id, outcome in outcomes.items():
+        sale = outcome.sale
+        rows_of_sale = known.get((sale.programme_id, sale_id), ())
+        held_by: dict[str, dict[str, Any] | None] = {row["member_id"]: row for row in rows_of_sale}
+        if sale.member_id is not None and outcome.target.units:
+            held_by.setdefault(sale.member_id, None)
+        for member_id, row in held_by.items():
+            posted = ledger_queries.award_of(row) if row else Award(sale_id, member_id, sale.partner_id)
+            asked.append((sale_id, row, _due(context, outcome, posted, books[sale.programme_id])))
+    settled = ledger.post(context, conn, [due for _, _, due in asked])
+    awards = []
+    for (sale_id, before, due), (posted, held) in zip(asked, settled, strict=True):
+        if posted.member_id == outcomes[sale_id].sale.member_id:
+            outcomes[sale_id] = replace(outcomes[sale_id], posted=posted, held=held)
+        _, until = pending_until(outcomes[sale_id].sale, books[due.programme_id])
+        fresh = records.award_row(outcomes[sale_id], posted, held, until, before)
+        if fresh != before:
+            awards.append(fresh)
+    rows.put(conn, t.award, awards)
+    return outcomes
+
+
+def _due(context: Context, outcome: Outcome, posted: Award, book: Book) -> ledger.Due:
+    sale, found = outcome.sale, outcome.target
+    mine = posted.member_id == sale.member_id
+    waits, until = pending_until(sale, book)
+    return ledger.Due(
+        programme_id=sale.programme_id,
+        posted=posted,
+        target_units=found.units if mine else 0,
+        sold_at=sale.sold_at,
+        expires_at=found.expires_at,
+        reason=(found.reason or "sale") if mine else sale.reason or "owner_changed",
+        pending=waits and (until is None or until > context.clock()),
+        prepaid=book.partners[sale.partner_id].funding == "prepaid",
+        shortfall=book.programme.shortfall,
+    )
+
+
+def _write(
+    context: Context,
+    conn: Connection,
+    desk: Desk,
+    touched: Sequence[Dossier],
+    outcomes: Mapping[str, Outcome],
+    found: _Conclusion,
+) -> None:
+    for row in desk.evidence:
+        row["sale_id"] = found.sale_of[row["evidence_id"]]
+        row["dossier_id"] = outcomes[row["sale_id"]].sale.dossier_id
+    rows.insert(conn, t.evidence, desk.evidence)
+    rows.insert(conn, t.claim, desk.claims)
+    rows.put(conn, t.evidence_key, [row for dossier in touched for row in records.key_rows(dossier)])
+    known = {old: row for dossier in touched for old, row in dossier.sales.items()}
+    now = context.clock()
+    fresh = [records.sale_row(outcome, known.get(sale_id), now) for sale_id, outcome in outcomes.items()]
+    changed = [row for row in fresh if row != known.get(row["sale_id"])]
+    rows.put(conn, t.sale, changed)
+    units = {old: row["units"] for old, row in known.items()}
+    events = [records.event_row(context, row, units.get(row["sale_id"], 0)) for row in changed]
+    rows.insert(conn, t.outbox, events)
+
+
+def _refile(
+    conn: Connection, dossiers: Sequence[Dossier], found: _Conclusion, gone: Mapping[tuple[str, str], str]
+) -> None:
+    """Re-file what a merge of dossiers, or a merge or split of sales, moved (rare)."""
+    for dossier in dossiers:
+        programme_id = dossier.scope[0]
+        for table in (t.evidence, t.claim, t.sale) if dossier.absorbed else ():
+            ours = (table.c.programme_id == programme_id, table.c.dossier_id.in_(dossier.absorbed))
+            conn.execute(update(table).where(*ours).values(dossier_id=dossier.id))
+        for evidence_id, was in dossier.sale_of.items():
+            if found.sale_of[evidence_id] != was:
+                its = (t.evidence.c.programme_id == programme_id, t.evidence.c.evidence_id == evidence_id)
+                conn.execute(update(t.evidence).where(*its).values(sale_id=found.sale_of[evidence_id]))
+    for (programme_id, old), heir in gone.items():
+        ended = {"merged_into": heir, "state": "merged", "member_id": None, "owner": None, "units": 0, "pending": 0}
+        its = (t.sale.c.programme_id == programme_id, t.sale.c.sale_id == old)
+        conn.execute(update(t.sale).where(*its).values(ended))
+
+
+def _recorded(desk: Desk, concluded: Mapping[str, Outcome], evidence_id: str, *, duplicate: bool) -> Recorded:
+    outcome = concluded.get(evidence_id)
+    if outcome is None:
+        row = desk.known[evidence_id]
+        return Recorded(
+            sale_id=row["sale_id"],
+            state=row["state"],
+            reason=row["reason"],
+            units=row["units"],
+            pending=row["pending"],
+            member_id=row["member_id"],
+            duplicate=duplicate,
+        )
+    return Recorded(
+        sale_id=outcome.sale.sale_id,
+        state=outcome.state,
+        reason=outcome.reason,
+        units=outcome.units,
+        pending=outcome.pending,
+        member_id=outcome.sale.member_id,
+        duplicate=duplicate,
+    )

@@ -1,0 +1,20 @@
+"""Writes the next migration: `python -m gateway.store.migrations add phone to store`. Then read it."""
+
+import sys
+
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from gateway.store.schema import bring_up, configuration
+
+
+def main(words: list[str]) -> None:
+    with create_engine("sqlite://").begin() as conn:
+        bring_up(conn)
+        config = configuration(conn)
+        number = len(list(ScriptDirectory.from_config(config).walk_revisions())) + 1
+        command.revision(config, " ".join(words), autogenerate=True, rev_id=f"{number:04}")
+
+
+main(sys.argv[1:])

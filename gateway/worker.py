@@ -1,0 +1,156 @@
+"""The worker: what is due by the clock, done in sets. Every job may run late or twice; the ledger ends the same.
+
+Rows are the truth: the loop only looks which of them are due.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import structlog
+from sqlalchemy import Connection
+
+from contracts.errors import Malformed, RetryLater, SignInAgain, VendorRefused
+from contracts.facts import AnyFact
+from contracts.http import Delivery, Reply, Request
+from contracts.plans import arun
+from gateway import intake
+from gateway.context import Context
+from gateway.http.inbound import note, source_of
+from gateway.hub import Hub
+from gateway.installations import actions as installations
+from gateway.installations import queries as installation_queries
+from gateway.installations.queries import Installed
+from gateway.intake import Inbound
+from gateway.ledger import actions as ledger
+from gateway.ledger import queries as ledger_queries
+from gateway.ledger.queries import MemberRef
+from gateway.sales import actions as sales
+from gateway.sales.dossiers import Scope
+from gateway.store.outages import Unavailable
+
+Dossiers: TypeAlias = tuple[tuple[Scope, str], ...]
+
+BATCH = 200
+EVERY_SECONDS = 1.0
+CONCURRENT_PLANS = 8
+
+_log = structlog.get_logger("ponte.worker")
+
+
+async def run_due(hub: Hub) -> int:
+    """Do everything that is due now; return how many things were done."""
+    done = await finish_deliveries(hub)
+    done += await activate_awards(hub)
+    return done + await expire_lots(hub)
+
+
+async def run_for_ever(hub: Hub, stop: asyncio.Event) -> None:
+    """Do what is due until `stop` is set; a failure is logged and tried again."""
+    while not stop.is_set():
+        try:
+            busy = await run_due(hub)
+        except Unavailable:
+            busy = 0
+        except Exception:
+            _log.exception("worker failed")
+            busy = 0
+        if not busy:
+            try:
+                await asyncio.wait_for(stop.wait(), EVERY_SECONDS)
+            except TimeoutError:
+                continue
+
+
+async def finish_deliveries(hub: Hub) -> int:
+    """Run the plans of waiting deliveries: outside any transaction, then apply what they say."""
+    now = hub.context.clock()
+    due = await hub.read(lambda conn: installation_queries.due_deliveries(conn, now, BATCH))
+    places = asyncio.Semaphore(CONCURRENT_PLANS)
+
+    async def finish(row: dict[str, Any]) -> None:
+        async with places:
+            await _finish(hub, row)
+
+    await asyncio.gather(*(finish(row) for row in due))
+    return len(due)
+
+
+async def _finish(hub: Hub, row: dict[str, Any]) -> None:
+    installed = await hub.installed(row["installation_id"])
+    if installed is None or installed.connector.webhook is None:
+        await _put_off(hub, row, "installation_gone", None)
+        return
+    place = installations.body_place(row["delivery_id"])
+    body = installed.keys.open_delivery(place, row["received_at"], row["body_sealed"])
+    try:
+        facts = await _asked(hub, installed, Delivery(body=body, received_at=row["received_at"]))
+    except RetryLater as later:
+        await _put_off(hub, row, "vendor_busy", later.after_seconds)
+    except SignInAgain:
+        await hub.submit(installations.set_state, (row["programme_id"], row["installation_id"], "needs_attention"))
+        await _put_off(hub, row, "sign_in_again", None)
+    except (Malformed, VendorRefused) as refused:
+        await _put_off(hub, row, type(refused).__name__.lower(), None)
+    except Exception as bug:
+        hub.metrics.bug(installed.connector.slug)
+        _log.exception("connector bug", installation=row["installation_id"], kind=type(bug).__name__)
+        await _put_off(hub, row, "connector_bug", None)
+    else:
+        inbound = Inbound(
+            source=source_of(installed),
+            facts=tuple(facts),
+            received_at=row["received_at"],
+            body=body,
+            body_hash=row["body_hash"],
+            delivery_id=row["delivery_id"],
+        )
+        note(hub, installed.connector.slug, await hub.submit(intake.apply, inbound))
+
+
+async def _asked(hub: Hub, installed: Installed, delivery: Delivery) -> Iterable[AnyFact]:
+    """Run the plan of a delivery with the vendor's own answers."""
+    connector, config = installed.connector, installed.config
+    assert connector.webhook is not None
+    base_url = connector.base_url(config) if connector.base_url is not None else ""
+
+    async def answer(request: Request) -> Reply:
+        return await hub.transport.send(base_url, request, connector.credentials(config), connector.limits)
+
+    return await arun(connector.webhook.receive(delivery, config), answer)
+
+
+async def _put_off(hub: Hub, row: dict[str, Any], reason: str, after_seconds: int | None) -> None:
+    await hub.submit(
+        installations.put_off, (row["programme_id"], row["delivery_id"], reason, after_seconds)
+    )
+
+
+async def activate_awards(hub: Hub) -> int:
+    """Make pending awards available whose time has come."""
+    now = hub.context.clock()
+
+    def due(conn: Connection) -> list[tuple[tuple[str, str], str]]:
+        return ledger_queries.dossiers_to_activate(conn, now, BATCH)
+
+    dossiers = await hub.read(due)
+    if dossiers:
+        await hub.submit(_reconsider, tuple(dossiers))
+    return len(dossiers)
+
+
+def _reconsider(context: Context, conn: Connection, items: Sequence[Dossiers]) -> list[int]:
+    return [sales.reconsider(context, conn, dossiers) for dossiers in items]
+
+
+async def expire_lots(hub: Hub) -> int:
+    """Move what remains in lots past their expiry to breakage."""
+    now = hub.context.clock()
+    members = await hub.read(lambda conn: ledger_queries.members_with_due_lots(conn, now, BATCH))
+    if members:
+        await hub.submit(_expire, tuple(members))
+    return len(members)
+
+
+def _expire(context: Context, conn: Connection, items: Sequence[tuple[MemberRef, ...]]) -> list[int]:
+    return [ledger.expire(context, conn, members) for members in items]

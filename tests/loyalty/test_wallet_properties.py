@@ -1,0 +1,443 @@
+"""Whatever happens in whatever order: the wallet against a model that counts single units.
+
+The model imports nothing of the ledger's rules: it keeps what happened and replays it, unit by unit.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias, TypeVar
+
+from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from loyalty.accounts import Account, Award, Lot, Movement, Occasion, Redemption, Wallet, combine
+from loyalty.invariants import Books, Entry, Held, check
+from loyalty.refusals import Refusal
+from loyalty.settlement import settle
+from loyalty.wallet import (
+    NewLot,
+    Shortfall,
+    activate,
+    buy_pack,
+    cash_out,
+    credit,
+    debit,
+    expire,
+    give_back,
+    goodwill,
+    purchase,
+    write_off,
+)
+
+FOREVER = 10**6
+PARTNERS = {"padaria": Account("prepaid", "padaria"), "posto": Account("issuance")}
+
+
+def hour(number: int) -> datetime:
+    return datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=number)
+
+
+def at(number: int) -> Occasion:
+    return Occasion(hour(number), hour(number), "test")
+
+
+def until(number: int) -> datetime | None:
+    return None if number >= FOREVER else hour(number)
+
+
+T = TypeVar("T")
+
+
+def pick(data: st.DataObject, options: list[T]) -> T | None:
+    return data.draw(st.sampled_from(options)) if options else None
+
+
+@dataclass
+class Model:
+    """One wallet as the list of what happened: lots as [born, expires, units], redemptions as [at, units]."""
+
+    lots: dict[str, list[int]] = field(default_factory=dict)
+    redemptions: dict[str, list[int]] = field(default_factory=dict)
+
+    def read(self, now: int) -> tuple[int, int, int]:
+        """Available, breakage and debt (not negative), had every lot been expired on time."""
+        free: list[tuple[int, int, str]] = []
+        owed = 0
+        births = [(born, 0, name, expires, units) for name, (born, expires, units) in self.lots.items()]
+        uses = [(then, 1, name, 0, units) for name, (then, units) in self.redemptions.items()]
+        for then, is_use, name, expires, units in sorted(births + uses):
+            for _ in range(units):
+                live = [unit for unit in free if unit[0] > then]
+                if not is_use and owed:
+                    owed -= 1
+                elif not is_use:
+                    free.append((expires, then, name))
+                elif live:
+                    free.remove(min(live))
+                else:
+                    owed += 1
+        available = sum(expires > now for expires, _, _ in free)
+        return available, len(free) - available, owed
+
+
+class Ledger(RuleBasedStateMachine):
+    """Two members, a partner with a pack and one without, and a clock that never goes back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0
+        self.wallets = {name: Wallet(name) for name in ("ana", "bia")}
+        self.models = {name: Model() for name in self.wallets}
+        self.awards: dict[tuple[str, str, str], Award] = {}
+        self.expiries: dict[str, int] = {}
+        self.targets: Counter[tuple[str, str, str]] = Counter()
+        self.entries: list[Entry] = []
+        self.balances: Counter[Account] = Counter()
+
+    # -- the books a hub would keep
+    def post(self, movement: Movement) -> None:
+        name = f"movement_{len(self.entries)}"
+        for account, units in movement.postings:
+            self.entries.append(Entry(name, movement.kind, account, units))
+            self.balances[account] += units
+
+    def fresh(self, name: str, expires: int) -> NewLot:
+        return NewLot(f"{name}_{self.now}", until(expires))
+
+    @initialize()
+    def a_pack_is_bought(self) -> None:
+        self.post(buy_pack("padaria", 10_000, at(0)))
+
+    @rule(hours=st.integers(0, 3))
+    def time_passes(self, hours: int) -> None:
+        self.now += hours
+
+    @rule(units=st.integers(1, 9))
+    def a_pack_is_topped_up(self, units: int) -> None:
+        self.post(buy_pack("padaria", units, at(self.now)))
+
+    @rule(
+        sale=st.sampled_from(["sale_1", "sale_2", "sale_3", "sale_4"]),
+        member=st.sampled_from(["ana", "bia"]),
+        partner=st.sampled_from(sorted(PARTNERS)),
+        units=st.integers(1, 9),
+        hours=st.sampled_from([-1, 1, 2, 5, 9, FOREVER]),
+        pending=st.booleans(),
+    )
+    def a_sale_earns(
+        self, sale: str, member: str, partner: str, units: int, hours: int, *, pending: bool
+    ) -> None:
+        self.now += 1
+        self.earn((sale, member, partner), units, hours, pending=pending)
+
+    def earn(self, key: tuple[str, str, str], units: int, hours: int, *, pending: bool) -> Movement:
+        self.post_target(key, units)
+        expires = self.expiries.setdefault(f"{key}", self.now + hours)
+        award = self.awards.get(key, Award(*key))
+        lot = None if pending else self.fresh(f"lot_{key}", expires)
+        funding = PARTNERS[key[2]]
+        before = award.absorbed + award.forgiven + sum(each.taken_back for each in self.own_lots(award))
+        wallet, award, movement = credit(
+            self.wallets[key[1]], award, units, funding=funding, occasion=at(self.now), lot=lot
+        )
+        assert (movement.kind == "restoration") >= (before > 0)
+        self.keep(wallet, award)
+        self.post(movement)
+        return movement
+
+    @rule(data=st.data(), shortfall=st.sampled_from(["debt", "debt", "goodwill", "partner"]))
+    def a_sale_is_reversed_in_part(self, data: st.DataObject, shortfall: Shortfall) -> None:
+        self.now += 1
+        key = pick(data, sorted(self.awards))
+        if key and self.awards[key].units:
+            units = data.draw(st.integers(1, self.awards[key].units))
+            self.post(self.reverse(key, units, shortfall))
+
+    def reverse(self, key: tuple[str, str, str], units: int, shortfall: Shortfall) -> Movement:
+        self.post_target(key, -units)
+        wallet, award, movement = debit(
+            self.wallets[key[1]],
+            self.awards[key],
+            units,
+            funding=PARTNERS[key[2]],
+            occasion=at(self.now),
+            shortfall=shortfall,
+        )
+        if shortfall != "debt":
+            assert wallet.debt >= self.wallets[key[1]].debt
+        self.keep(wallet, award)
+        return movement
+
+    @rule(data=st.data(), hours=st.sampled_from([1, 5, FOREVER]))
+    def a_sale_changes_its_owner(self, data: st.DataObject, hours: int) -> None:
+        self.now += 1
+        key = pick(data, sorted(self.awards))
+        if key and self.awards[key].units:
+            units = self.awards[key].units
+            entries = len(self.entries), self.balances.copy()
+            taken = self.reverse(key, units, "debt")
+            other = (key[0], "bia" if key[1] == "ana" else "ana", key[2])
+            given_ = self.earn(other, units, hours, pending=False)
+            del self.entries[entries[0] :]
+            self.balances = entries[1]
+            self.post(combine("owner_change", [taken, given_], at(self.now)))
+
+    @rule(data=st.data(), hours=st.sampled_from([1, 5, FOREVER]))
+    def a_pending_award_is_activated(self, data: st.DataObject, hours: int) -> None:
+        self.now += 1
+        key = pick(data, sorted(key for key, award in self.awards.items() if award.pending))
+        if key:
+            lot = self.fresh(f"lot_{key}", self.expiries.setdefault(f"{key}", self.now + hours))
+            wallet, award, movement = activate(
+                self.wallets[key[1]], self.awards[key], occasion=at(self.now), lot=lot
+            )
+            self.keep(wallet, award)
+            self.post(movement)
+
+    @rule(
+        member=st.sampled_from(["ana", "bia"]),
+        units=st.integers(1, 9),
+        bought=st.booleans(),
+        hours=st.integers(1, 9),
+    )
+    def a_member_gets_a_gift_or_buys(self, member: str, units: int, hours: int, *, bought: bool) -> None:
+        self.now += 1
+        give = purchase if bought else goodwill
+        lot = self.fresh("gift", self.now + hours)
+        self.wallets[member], movement = give(self.wallets[member], units, occasion=at(self.now), lot=lot)
+        self.models[member].lots[lot.id] = [self.now, self.now + hours, units]
+        self.post(movement)
+
+    @rule(member=st.sampled_from(["ana", "bia"]), units=st.integers(1, 12))
+    def a_member_cashes_out(self, member: str, units: int) -> None:
+        self.now += 1
+        available, _, owed = self.models[member].read(self.now)
+        answer = cash_out(self.wallets[member], units, f"voucher_{self.now}", at(self.now))
+        assert isinstance(answer, Refusal) == (available < units or owed > 0)
+        if not isinstance(answer, Refusal):
+            self.wallets[member], movement = answer
+            self.models[member].redemptions[f"voucher_{self.now}"] = [self.now, units]
+            self.post(movement)
+
+    @rule(member=st.sampled_from(["ana", "bia"]), data=st.data())
+    def a_voucher_returns_in_part(self, member: str, data: st.DataObject) -> None:
+        self.now += 1
+        redemptions = self.models[member].redemptions
+        name = pick(data, sorted(name for name, (_, units) in redemptions.items() if units))
+        if name:
+            units = data.draw(st.integers(1, redemptions[name][1]))
+            redemptions[name][1] -= units
+            self.wallets[member], movement = give_back(self.wallets[member], units, name, at(self.now))
+            self.post(movement)
+
+    @rule(member=st.sampled_from(["ana", "bia"]))
+    def due_lots_expire(self, member: str) -> None:
+        answer = expire(self.wallets[member], at(self.now))
+        if answer:
+            self.wallets[member], movement = answer
+            self.post(movement)
+
+    @rule(member=st.sampled_from(["ana", "bia"]))
+    def a_debt_is_written_off(self, member: str) -> None:
+        self.now += 1
+        owed = self.models[member].read(self.now)[2]
+        answer = write_off(self.wallets[member], f"writeoff_{self.now}", at(self.now))
+        assert (answer is None) == (owed == 0)
+        if answer:
+            self.wallets[member], movement = answer
+            self.models[member].lots[f"writeoff_{self.now}"] = [self.now, self.now, owed]
+            self.post(movement)
+
+    # -- bookkeeping of the model
+    def post_target(self, key: tuple[str, str, str], units: int) -> None:
+        self.targets[key] += units
+
+    def own_lots(self, award: Award) -> list[Lot]:
+        return [
+            lot
+            for lot in self.wallets[award.member_id].lots
+            if (lot.sale_id, lot.partner_id) == (award.sale_id, award.partner_id)
+        ]
+
+    def keep(self, wallet: Wallet, award: Award) -> None:
+        """The model learns only sizes: what each lot holds by right (checked against the award by I7)."""
+        self.wallets[wallet.member_id] = wallet
+        self.awards[award.sale_id, award.member_id, award.partner_id] = award
+        lots = self.models[wallet.member_id].lots
+        for lot in wallet.lots:
+            born, expires, _ = lots.get(lot.id, [self.now, self.hours(lot.expires_at), 0])
+            lots[lot.id] = [born, expires, lot.issued]
+
+    @staticmethod
+    def hours(expires_at: datetime | None) -> int:
+        return FOREVER if expires_at is None else round((expires_at - hour(0)) / timedelta(hours=1))
+
+    # -- what must hold after every step
+    @invariant()
+    def the_books_keep_every_invariant(self) -> None:
+        held = [Held(name, lot) for name, wallet in self.wallets.items() for lot in wallet.lots]
+        vouchers = [redemption for wallet in self.wallets.values() for redemption in wallet.redemptions]
+        assert check(Books(self.entries, self.balances, held, self.awards.values(), vouchers)) == []
+
+    @invariant()
+    def posted_equals_target(self) -> None:
+        assert {key: award.units for key, award in self.awards.items()} == dict(self.targets)
+
+    @invariant()
+    def wallets_agree_with_the_ledger_and_with_the_model(self) -> None:
+        for name, wallet in self.wallets.items():
+            for kind in ("pending", "available", "debt"):
+                assert getattr(wallet, kind) == self.balances[Account(kind, name)]
+            answer = expire(wallet, at(self.now))
+            on_time = answer[0] if answer else wallet
+            expired = sum(lot.expired for lot in on_time.lots)
+            assert (on_time.available, expired, -on_time.debt) == self.models[name].read(self.now)
+            unused, owed = settle(wallet.lots, wallet.redemptions)
+            assert owed == -wallet.debt
+            assert unused == {lot.id: lot.remaining + lot.expired for lot in wallet.lots}
+
+    def teardown(self) -> None:
+        """Whatever happened, reversing everything telescopes to zero and makes the pack whole."""
+        self.now += 1
+        for key, award in list(self.awards.items()):
+            if award.units:
+                self.post(self.reverse(key, award.units, "debt"))
+            assert self.awards[key].units == 0
+        pack, bought = self.balances[Account("prepaid", "padaria")], 0
+        for _, kind, account, units in self.entries:
+            bought += units if kind == "pack" and account.kind == "prepaid" else 0
+        assert bought - pack == sum(
+            award.forgiven for award in self.awards.values() if award.partner_id == "padaria"
+        )
+        self.the_books_keep_every_invariant()
+
+
+TestLedger = Ledger.TestCase
+TestLedger.settings = settings(
+    max_examples=60, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
+)
+
+# ------------------------------------------------------------------------------- when a reversal is learned
+Step: TypeAlias = tuple[str, int, int]
+"""What happens in one hour: ("earn", units, hours valid), ("spend", units, 0) or ("expire", 0, 0)."""
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("earn"), st.integers(1, 6), st.sampled_from([1, 2, 3, 5, 8, FOREVER])),
+        st.tuples(st.just("spend"), st.integers(1, 6), st.just(0)),
+        st.tuples(st.just("expire"), st.just(0), st.just(0)),
+    ),
+    min_size=3,
+    max_size=12,
+)
+SALE = Award("the_sale", "ana", "padaria")
+PACK = PARTNERS["padaria"]
+
+
+@dataclass
+class Outcome:
+    """What a history ends in: the wallet swept at one common hour, and which redemptions succeeded."""
+
+    wallet: Wallet
+    award: Award
+    succeeded: tuple[bool, ...]
+
+    @property
+    def worth(self) -> tuple[int, int]:
+        return self.wallet.available + self.wallet.debt, sum(lot.expired for lot in self.wallet.lots)
+
+
+def live(steps: list[Step], sale: Step, changes: dict[int, int]) -> Outcome:
+    """Play a history: the sale earns in hour 0; `changes[n]` is posted for it before step n (negative: taken)."""
+    wallet, award, succeeded = Wallet("ana"), SALE, []
+    for number in range(len(steps) + 1):
+        now = 3 * number
+        if number == 0:
+            changes = {**changes, 0: changes.get(0, 0)}
+            lot = NewLot("lot_sale", until(sale[2] * 3))
+            wallet, award, _ = credit(wallet, award, sale[1], funding=PACK, occasion=at(0), lot=lot)
+        units = changes.get(number, 0)
+        if units < 0:
+            wallet, award, _ = debit(wallet, award, -units, funding=PACK, occasion=at(now))
+        elif units > 0:
+            lot = NewLot("never", until(sale[2] * 3))
+            wallet, award, _ = credit(wallet, award, units, funding=PACK, occasion=at(now), lot=lot)
+        if number < len(steps):
+            wallet, ok = step_once(wallet, steps[number], now + 1)
+            succeeded += [ok] if steps[number][0] == "spend" else []
+    end = expire(wallet, at(3 * len(steps) + 1))
+    return Outcome(end[0] if end else wallet, award, tuple(succeeded))
+
+
+def step_once(wallet: Wallet, step: Step, now: int) -> tuple[Wallet, bool]:
+    kind, units, valid = step
+    if kind == "earn":
+        lot = NewLot(f"lot_{now}", until(now + 3 * valid))
+        return goodwill(wallet, units, occasion=at(now), lot=lot)[0], True
+    answer = (
+        cash_out(wallet, units, f"voucher_{now}", at(now)) if kind == "spend" else expire(wallet, at(now))
+    )
+    return (wallet, False) if answer is None or isinstance(answer, Refusal) else (answer[0], True)
+
+
+SALES = st.tuples(st.just("earn"), st.integers(1, 9), st.sampled_from([1, 2, 4, 9, FOREVER]))
+
+
+@given(steps=STEPS, sale=SALES, data=st.data())
+@settings(max_examples=300)
+def test_when_a_reversal_is_learned_changes_neither_worth_nor_breakage(
+    steps: list[Step], sale: Step, data: st.DataObject
+) -> None:
+    units = data.draw(st.integers(1, sale[1]))
+    worth: dict[tuple[bool, ...], tuple[int, int]] = {}
+    compared = 0
+    for position in range(len(steps) + 1):
+        outcome = live(steps, sale, {position: -units})
+        compared += outcome.succeeded in worth
+        assert worth.setdefault(outcome.succeeded, outcome.worth) == outcome.worth
+        assert outcome.award.units == sale[1] - units
+    event("compared" if compared else "alone")
+
+
+@given(steps=STEPS, sale=SALES, data=st.data())
+@settings(max_examples=300)
+def test_what_is_unposted_and_reposted_leaves_the_wallet_as_if_nothing_had_happened(
+    steps: list[Step], sale: Step, data: st.DataObject
+) -> None:
+    first = data.draw(st.integers(0, len(steps) - 1))
+    second = data.draw(st.integers(first + 1, len(steps)))
+    units = data.draw(st.integers(1, sale[1]))
+    quiet, stirred = live(steps, sale, {}), live(steps, sale, {first: -units, second: units})
+    assume(quiet.succeeded == stirred.succeeded)
+    assert stirred.award == quiet.award
+    assert stirred.wallet == quiet.wallet
+
+
+@given(steps=STEPS, sale=SALES, parts=st.lists(st.integers(1, 3), min_size=1, max_size=9), data=st.data())
+def test_reversals_in_pieces_end_where_one_reversal_ends(
+    steps: list[Step], sale: Step, parts: list[int], data: st.DataObject
+) -> None:
+    changes: Counter[int] = Counter()
+    left = sale[1]
+    for part in parts:
+        changes[data.draw(st.integers(0, len(steps)))] -= min(part, left)
+        left -= min(part, left)
+    pieces = live(steps, sale, dict(changes))
+    whole = live(steps, sale, {len(steps): left - sale[1]} if left < sale[1] else {})
+    assume(pieces.succeeded == whole.succeeded)
+    assert pieces.worth == whole.worth
+    assert pieces.award.units == whole.award.units == left
+
+
+@given(steps=STEPS, sale=SALES)
+def test_recorded_lots_are_always_what_replaying_the_history_gives(steps: list[Step], sale: Step) -> None:
+    wallet = live(steps, sale, {len(steps) // 2: -1}).wallet
+    blank = [replace(lot, remaining=0, expired=0) for lot in wallet.lots]
+    unused, owed = settle(blank, [Redemption(*each) for each in map(_fields, wallet.redemptions)])
+    assert (unused, owed) == ({lot.id: lot.remaining + lot.expired for lot in wallet.lots}, -wallet.debt)
+
+
+def _fields(redemption: Redemption) -> tuple[str, datetime, int]:
+    return redemption.voucher_id, redemption.redeemed_at, redemption.units
