@@ -10,7 +10,7 @@ RUNTIME := .venv/runtime.stamp
 TESTS := .venv/tests.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format bench lock clean
+.PHONY: help demo serve test check format migration bench lock clean
 
 help: ## list the recipes
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,10 @@ check: $(TESTS) ## lint, format, types, rooms and doors, house style
 format: $(TESTS) ## put the code into the house's format
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+migration: $(TESTS) ## write the next step of the schema from tables.py (ARGS="add phone to store")
+	$(BIN)/python -m gateway.store.migrations $(ARGS)
+	$(BIN)/ruff format --quiet gateway/store/migrations
 
 bench: $(TESTS) ## measure what the README claims about speed
 	@$(BIN)/python -m bench $(ARGS)

@@ -1,1 +1,1 @@
-"""One folder per connector. A connector knows `contracts` only, performs no I/O, and is never imported by name."""
+"""One folder per connector: it knows `contracts` only, performs no I/O, and is never imported by name."""

@@ -78,6 +78,8 @@ class SlipFacts:
     """What a slip may show, the CPF already masked.
 
     `unit` is `points` or `cashback`; of cashback the units are centavos. `None` means: say nothing of it.
+    `outcome` is the state of the sale (`credited`, `pending`, `held`, `unmatched`, `none`), or `no_cpf`,
+    `declined`, `cancelled`, `received` (kept, not decided yet); a slip of an unknown one shows figures only.
     """
 
     programme_name: str
@@ -91,9 +93,13 @@ class SlipFacts:
 
 @dataclass(frozen=True, slots=True)
 class Terminal(Generic[C]):
-    """A payment terminal: what to launch, what its answer means, what to print."""
+    """A payment terminal: what to launch, what its answer means, what to print.
+
+    `answer` reads the text a device received (for Stone a URI) and keeps allow-listed fields only.
+    """
 
     reserve: Callable[[str, int | None, C], Mapping[str, str]]
+    answer: Callable[[str], Mapping[str, str]]
     result: Callable[[TerminalReport, C], Facts]
     slip: Callable[[SlipFacts, C], Sequence[str]]
 

@@ -4,7 +4,7 @@ Money is whole centavos, instants are aware, personal data stands only in `Custo
 """
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -15,6 +15,10 @@ KeyKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(:[A-Za-z0-
 KeyValue = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
 Ref = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[ -~]+$")]
 Cents = Annotated[int, Field(ge=0, le=CENTS_MAX)]
+Instant = Annotated[
+    AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
+]
+"""Aware, and within the years in which every zone can express it."""
 
 Trust: TypeAlias = Literal["file", "fiscal", "signed", "confirmed", "device", "declared"]
 """How far a source is believed, best first. Stamped by the gateway; a payload can only lower it."""
@@ -78,7 +82,7 @@ class Operation(Fact):
     kind: OperationKind = "return"
     amount_cents: Cents | None = None
     instalment: int | None = Field(default=None, ge=1, le=99)
-    happened_at: AwareDatetime
+    happened_at: Instant
 
 
 class _Evidence(Fact):
@@ -87,13 +91,13 @@ class _Evidence(Fact):
     merchant_ref: Ref | None = None
     terminal_ref: Ref | None = None
     operator_ref: Ref | None = None
-    sold_at: AwareDatetime | None = None
+    sold_at: Instant | None = None
     state: State = "captured"
     customer: Customer | None = None
     voucher_codes: tuple[KeyValue, ...] = Field(default=(), max_length=16)
     lines: tuple[Line, ...] = Field(default=(), max_length=1000)
     operations: tuple[Operation, ...] = Field(default=(), max_length=1000)
-    as_of: AwareDatetime
+    as_of: Instant
     trust: Trust | None = None
     test: bool = False
 
@@ -189,7 +193,7 @@ class VoucherUse(Fact):
     order: Key
     state: State
     amount_cents: Cents
-    as_of: AwareDatetime
+    as_of: Instant
 
 
 class MemberSeen(Fact):
@@ -197,7 +201,7 @@ class MemberSeen(Fact):
 
     about: Literal["member_seen"] = "member_seen"
     customer: Customer
-    as_of: AwareDatetime
+    as_of: Instant
 
 
 class ReservationClosed(Fact):
@@ -205,7 +209,7 @@ class ReservationClosed(Fact):
 
     about: Literal["reservation_closed"] = "reservation_closed"
     reservation: Key
-    as_of: AwareDatetime
+    as_of: Instant
 
 
 class Ignored(Fact):
@@ -235,6 +239,7 @@ __all__ = [
     "Fact",
     "Facts",
     "Ignored",
+    "Instant",
     "Key",
     "Line",
     "MemberSeen",

@@ -4,13 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
-
 from gateway.context import Context
 from gateway.installations import queries as installations
 from gateway.installations.queries import Installed, TerminalDevice
 from gateway.observe import Metrics
 from gateway.settings import Settings
+from gateway.store import Connection
 from gateway.store.engine import Store
 from gateway.transport import JwksCache, Transport
 
@@ -20,7 +19,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """Everything one process holds. Belongs to the event loop that opened its store."""
+    """Everything one process holds. Belongs to the event loop that opened its store.
+
+    `in_flight` are the requests with an Idempotency-Key that are being answered: (credential, key).
+    """
 
     settings: Settings
     context: Context
@@ -28,17 +30,23 @@ class Hub:
     transport: Transport
     jwks: JwksCache
     metrics: Metrics
+    in_flight: set[tuple[str, str]] = field(default_factory=set)
     _bound: dict[Callable[..., Any], Callable[..., Any]] = field(default_factory=dict)
 
     async def submit(
-        self, action: Callable[[Context, Connection, Sequence[Item]], Sequence[Answer]], item: Item
+        self,
+        action: Callable[[Context, Connection, Sequence[Item]], Sequence[Answer | Exception]],
+        item: Item,
     ) -> Answer:
-        """Return what `action` answered for `item` after the commit; concurrent items of an action share it."""
+        """Return what `action` answered for `item` after the commit; concurrent items of an action share it.
+
+        An answer that is an exception is raised.
+        """
         bound = self._bound.get(action)
         if bound is None:
             context = self.context
 
-            def bound(conn: Connection, items: Sequence[Item]) -> Sequence[Answer]:
+            def bound(conn: Connection, items: Sequence[Item]) -> Sequence[Answer | Exception]:
                 return action(context, conn, items)
 
             self._bound[action] = bound

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, update
-
 from contracts.documents import tax_id
 from contracts.errors import Malformed
 from contracts.facts import (
@@ -29,11 +27,12 @@ from gateway.installations.actions import body_place
 from gateway.privacy import ProgrammeKeys
 from gateway.programmes.queries import book as book_of
 from gateway.programmes.queries import keys as keys_of
+from gateway.reservations import actions as reservations
 from gateway.sales import actions as sales
 from gateway.sales import queries as sale_queries
 from gateway.sales.actions import Recorded
 from gateway.sales.dossiers import Arrival, Scope
-from gateway.store import rows
+from gateway.store import Connection, rows
 from gateway.store import tables as t
 from loyalty.evidence import RANK
 
@@ -137,7 +136,8 @@ def _read(context: Context, conn: Connection, item: Inbound) -> _Said:
             case Coverage():
                 said.ignored += _cover(context, conn, item, fact)
             case ReservationClosed():
-                _close_reservation(conn, item, fact)
+                its = (item.source.programme_id, item.source.partner_id, fact.reservation.value)
+                reservations.end(conn, [its], "closed")
             case Ignored():
                 said.ignored.append(fact.reason)
             case MemberSeen():
@@ -216,13 +216,6 @@ def _decide_covered(context: Context, conn: Connection, items: dict[int, Inbound
                 dossiers.update({dossier_id: scope for scope, dossier_id in found})
     if dossiers:
         sales.reconsider(context, conn, [(scope, dossier_id) for dossier_id, scope in dossiers.items()])
-
-
-def _close_reservation(conn: Connection, item: Inbound, fact: ReservationClosed) -> None:
-    r = t.reservation.c
-    its = (r.programme_id == item.source.programme_id, r.partner_id == item.source.partner_id)
-    this = (r.reservation_ref == fact.reservation.value, r.state == "open")
-    conn.execute(update(t.reservation).where(*its, *this).values(state="closed"))
 
 
 def _outcome(item: Inbound, recorded: list[Recorded], ignored: list[str]) -> Outcome:

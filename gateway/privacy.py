@@ -5,7 +5,7 @@ Destroying a member's wrapped key makes what it sealed unreadable for ever, in e
 
 import hmac
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -47,6 +47,15 @@ class Vault:
     def derive(self, purpose: str) -> bytes:
         """Return a 32-byte key for one hub-wide `purpose`, such as hashing API keys."""
         return _derived(self._master, purpose)
+
+    @cached_property
+    def hub(self) -> "ProgrammeKeys":
+        """Return the keys for what belongs to the hub itself and to no programme."""
+        return ProgrammeKeys("", self.derive("hub"), self._entropy)
+
+    def new_secret(self) -> bytes:
+        """Return 32 unpredictable bytes, for an API key or a terminal."""
+        return self._entropy(_KEY_BYTES)
 
     def new_programme_key(self) -> bytes:
         """Return a fresh programme key, wrapped (40 bytes), to be stored with the programme."""

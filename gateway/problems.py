@@ -139,12 +139,19 @@ class Problem(Exception):
         self.detail = kind.detail if detail is None else detail
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
+        self.extensions: Mapping[str, Any] = {}
 
     @classmethod
-    def refusal(cls, code: str, detail: str, status: int = 422) -> "Problem":
-        """Return a business "no" (a refusal of `loyalty`) as a problem: its own code and pt-BR sentence."""
+    def refusal(
+        cls, code: str, detail: str, status: int = 422, extensions: Mapping[str, Any] | None = None
+    ) -> "Problem":
+        """Return a business "no" (a refusal of `loyalty`) as a problem: its own code and pt-BR sentence.
+
+        `extensions` are further members of the problem: small, ours, and without anything personal.
+        """
         problem = cls("invalid", detail=detail)
         problem.code, problem.status, problem.title = code, status, "Refused"
+        problem.extensions = dict(extensions or {})
         problem.args = (code,)
         return problem
 
@@ -163,6 +170,7 @@ def problem_body(problem: Problem, request_id: str) -> bytes:
         "detail": problem.detail[:_MAX_TEXT],
         "code": problem.code,
         "request_id": request_id,
+        **problem.extensions,
     }
     errors = [
         {"pointer": error.pointer[:_MAX_TEXT], "detail": error.detail[:_MAX_TEXT]}

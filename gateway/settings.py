@@ -50,6 +50,7 @@ class Settings:
     file_limit_bytes: int = 32 * 1024 * 1024
     body_timeout_seconds: int = 10
     queue_limit: int = 10_000
+    unsafe_database: bool = False
     notices: tuple[str, ...] = ()
 
     @classmethod
@@ -76,6 +77,8 @@ class Settings:
             file_limit_bytes=_integer(environ, "PONTE_FILE_LIMIT_BYTES", 32 * 1024**2, 1024, 1024**3),
             body_timeout_seconds=_integer(environ, "PONTE_BODY_TIMEOUT_SECONDS", 10, 1, 300),
             queue_limit=_integer(environ, "PONTE_QUEUE_LIMIT", 10_000, 1, 1_000_000),
+            # For test servers that trade crash safety for speed; a real hub would lose acknowledged sales.
+            unsafe_database=_integer(environ, "PONTE_UNSAFE_DATABASE", 0, 0, 1) == 1,
         )
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, select, update
 
 from contracts.connector import SlipFacts, Terminal, TerminalReport
 from contracts.documents import tax_id
@@ -20,8 +19,10 @@ from gateway.installations.queries import Installed, TerminalDevice
 from gateway.intake import Inbound, Outcome, Source, apply
 from gateway.ledger import queries as ledger
 from gateway.programmes.queries import book as book_of
+from gateway.reservations import actions as reservations
+from gateway.reservations.queries import reservation as reservation_of
 from gateway.sales import queries as sales
-from gateway.store import rows
+from gateway.store import Connection, rows
 from gateway.store import tables as t
 from loyalty.accounts import Account
 from loyalty.refusals import Refusal
@@ -51,6 +52,11 @@ class Call:
         if capability is None:
             raise ValueError("the installation's connector speaks for no terminal")
         return capability
+
+    @property
+    def reserved(self) -> tuple[str, str, str]:
+        """The reservation that it names, within its partner."""
+        return (self.device.programme_id, self.device.partner_id, self.reservation or "")
 
     @property
     def source(self) -> Source:
@@ -123,7 +129,7 @@ def _nonce_row(name: tuple[str, str, str], call: Call, answer: Answer) -> dict[s
 
 def _reserve(context: Context, conn: Connection, calls: Sequence[Call]) -> list[Answer | Refusal]:
     answers: list[Answer | Refusal] = []
-    reservations, inbound = [], []
+    opened, inbound = [], []
     for call in calls:
         try:
             document = tax_id(call.cpf or "")
@@ -131,7 +137,7 @@ def _reserve(context: Context, conn: Connection, calls: Sequence[Call]) -> list[
             answers.append(Refusal("document_invalid"))
             continue
         number = str(context.ids.number63())
-        reservations.append(
+        opened.append(
             {
                 "programme_id": call.device.programme_id,
                 "reservation_ref": number,
@@ -140,14 +146,13 @@ def _reserve(context: Context, conn: Connection, calls: Sequence[Call]) -> list[
                 "owner": call.installed.keys.blind_index(document.text),
                 "document_mask": document.masked,
                 "amount_cents": call.amount_cents,
-                "state": "open",
                 "reserved_at": call.received_at,
             }
         )
         inbound.append(Inbound(call.source, (_typed(call, number, document.text),), call.received_at))
         launch = call.terminal.reserve(number, call.amount_cents, call.installed.config)
         answers.append({"reservation": number, "launch": dict(launch), "cpf_mask": document.masked})
-    rows.insert(conn, t.reservation, reservations)
+    reservations.open_all(conn, opened)
     apply(context, conn, inbound)
     return answers
 
@@ -166,16 +171,9 @@ def _typed(call: Call, reservation: str, document: str) -> PaymentEvidence:
 def _report(context: Context, conn: Connection, calls: Sequence[Call]) -> list[Answer | Refusal]:
     inbound = [Inbound(call.source, call.facts, call.received_at) for call in calls]
     outcomes = apply(context, conn, inbound)
-    _use_reservations(conn, calls, outcomes)
+    used = [c for c, outcome in zip(calls, outcomes, strict=True) if c.reservation and outcome.recorded]
+    reservations.end(conn, [c.reserved for c in used], "used")
     return _slips(context, conn, calls, outcomes)
-
-
-def _use_reservations(conn: Connection, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> None:
-    for call, outcome in zip(calls, outcomes, strict=True):
-        if call.reservation is not None and outcome.recorded:
-            r = t.reservation.c
-            its = (r.programme_id == call.device.programme_id, r.reservation_ref == call.reservation)
-            conn.execute(update(t.reservation).where(*its, r.state == "open").values(state="used"))
 
 
 def _slips(
@@ -236,21 +234,13 @@ def _mask(conn: Connection, call: Call) -> str | None:
             return tax_id(call.cpf).masked
         except Malformed:
             return None
-    row = reservation_of(conn, call.device, call.reservation) if call.reservation else None
+    row = reservation_of(conn, *call.reserved) if call.reservation else None
     return row["document_mask"] if row else None
-
-
-def reservation_of(conn: Connection, device: TerminalDevice, reservation: str) -> dict[str, Any] | None:
-    """Return a reservation of the device's partner, or `None`."""
-    r = t.reservation.c
-    its = (r.programme_id == device.programme_id, r.reservation_ref == reservation, r.partner_id == device.partner_id)
-    row = conn.execute(select(t.reservation).where(*its)).mappings().one_or_none()
-    return dict(row) if row else None
 
 
 def ask(conn: Connection, device: TerminalDevice, reservation: str) -> Answer | None:
     """Answer "did a sale arrive for this reservation?"; `None` when it is not one of this partner's."""
-    row = reservation_of(conn, device, reservation)
+    row = reservation_of(conn, device.programme_id, device.partner_id, reservation)
     if row is None:
         return None
     sale = sales.sale_of_key(conn, (device.programme_id, device.partner_id), Key("reservation", reservation))
@@ -270,14 +260,11 @@ def close(context: Context, conn: Connection, calls: Sequence[Call]) -> list[Ans
 
 
 def _close(_context: Context, conn: Connection, calls: Sequence[Call]) -> list[Answer | Refusal]:
-    answers: list[Answer | Refusal] = []
-    for call in calls:
-        row = reservation_of(conn, call.device, call.reservation or "")
-        if row is None:
-            answers.append(Refusal("reservation_unknown"))
-            continue
-        r = t.reservation.c
-        its = (r.programme_id == call.device.programme_id, r.reservation_ref == row["reservation_ref"])
-        conn.execute(update(t.reservation).where(*its, r.state == "open").values(state="closed"))
-        answers.append({"reservation": row["reservation_ref"], "state": "closed" if row["state"] == "open" else row["state"]})
-    return answers
+    known = [reservation_of(conn, *call.reserved) for call in calls]
+    reservations.end(conn, [call.reserved for call in calls], "closed")
+    return [
+        Refusal("reservation_unknown")
+        if row is None
+        else {"reservation": row["reservation_ref"], "state": "closed" if row["state"] == "open" else row["state"]}
+        for row in known
+    ]

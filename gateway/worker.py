@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import structlog
-from sqlalchemy import Connection
 
 from contracts.errors import Malformed, RetryLater, SignInAgain, VendorRefused
 from contracts.facts import AnyFact
@@ -27,6 +26,7 @@ from gateway.ledger import queries as ledger_queries
 from gateway.ledger.queries import MemberRef
 from gateway.sales import actions as sales
 from gateway.sales.dossiers import Scope
+from gateway.store import Connection
 from gateway.store.outages import Unavailable
 
 Dossiers: TypeAlias = tuple[tuple[Scope, str], ...]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts.facts import DocumentEvidence, DocumentKind, Key
-from loyalty.evidence import Statement, key_rank
+from loyalty.evidence import Statement
 
 LADDER: tuple[DocumentKind, ...] = ("order", "fiscal", "row", "manual")
 """Which kind says what was bought, best first; kinds are never summed."""
@@ -27,7 +27,6 @@ class Document:
     statements: tuple[Statement, ...]
     items_cents: int
     money_cents: int
-    total_cents: int
     returned_money_cents: int
     returned_items_cents: int
     given_back_cents: int
@@ -35,8 +34,8 @@ class Document:
     void: bool
 
 
-def document(kind: DocumentKind, statements: Sequence[Statement]) -> Document:
-    """Return the document that `statements` (all of one kind) speak of.
+def document(kind: DocumentKind, keys: tuple[Key, ...], statements: Sequence[Statement]) -> Document:
+    """Return the document that `keys` name and `statements` (all of one kind) speak of.
 
     Claims (`device`, `declared`) count only where nothing better speaks.
     """
@@ -50,11 +49,10 @@ def document(kind: DocumentKind, statements: Sequence[Statement]) -> Document:
     money = max((evidence.returned_cents for evidence in split), default=0)
     return Document(
         kind=kind,
-        keys=tuple(sorted({key for s in ordered for key in s.evidence.keys}, key=key_rank)),
+        keys=keys,
         statements=tuple(ordered),
         items_cents=min(latest.items_cents, latest.money_cents),
         money_cents=latest.money_cents,
-        total_cents=latest.total_cents,
         returned_money_cents=money,
         returned_items_cents=min(
             money, max((evidence.returned_items_cents or 0 for evidence in split), default=0)

@@ -16,9 +16,18 @@ class Identified:
     """Statements grouped by identity, and what had to be refused to group them (statement id -> flag)."""
 
     payments: tuple[tuple[Statement, ...], ...]
-    documents: tuple[tuple[DocumentKind, tuple[Statement, ...]], ...]
+    documents: tuple["IdentifiedDocument", ...]
     payment_of: Mapping[Key, int]
     flags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifiedDocument:
+    """One document in one kind's view, and the keys that name it."""
+
+    kind: DocumentKind
+    keys: tuple[Key, ...]
+    statements: tuple[Statement, ...]
 
 
 def identify(statements: Sequence[Statement]) -> Identified:
@@ -99,9 +108,7 @@ def _unite_weak(statements: Sequence[Statement], sets: Disjoint[Key], flags: dic
             sets.unite(best, root)
 
 
-def _documents(
-    statements: Sequence[Statement], flags: dict[str, str]
-) -> tuple[tuple[DocumentKind, tuple[Statement, ...]], ...]:
+def _documents(statements: Sequence[Statement], flags: dict[str, str]) -> tuple[IdentifiedDocument, ...]:
     """A document is a component over its keys; one component may hold several kinds, each its own view.
 
     A claim's keys join no two documents that believed sources keep apart.
@@ -120,9 +127,15 @@ def _documents(
                     believed.add(root)
         if statement.strong:
             believed.add(sets.find(first))
+    named: dict[Key, set[Key]] = {}
     kinds: dict[tuple[Key, DocumentKind], list[Statement]] = {}
     for statement in statements:
         evidence = statement.evidence
         assert isinstance(evidence, DocumentEvidence)
+        for key in evidence.keys:
+            named.setdefault(sets.find(key), set()).add(key)
         kinds.setdefault((sets.find(_proving_first(statement)[0]), evidence.kind), []).append(statement)
-    return tuple((kind, tuple(said)) for (_, kind), said in kinds.items())
+    return tuple(
+        IdentifiedDocument(kind, tuple(sorted(named[root], key=key_rank)), tuple(said))
+        for (root, kind), said in kinds.items()
+    )

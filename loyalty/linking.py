@@ -114,19 +114,19 @@ def _admissible(mine: Cell, theirs: Cell) -> bool:
         return True
     if all(any(d.kind == "order" for d in cell.documents) for cell in (mine, theirs)):
         return False
-    totals = [total for total in (_total(mine.documents), _total(theirs.documents)) if total is not None]
-    if len(set(totals)) > 1:
+    asked = [cents for cents in (_asked_cents(mine.documents), _asked_cents(theirs.documents)) if cents is not None]
+    if len(asked) == 2 and asked[0] != asked[1]:
         return False
     captured = sum(p.captured_cents for p in pair_anonymous((*mine.payments, *theirs.payments))[0])
-    return not totals or captured <= totals[0]
+    return not asked or captured <= asked[0]
 
 
-def _total(documents: Sequence[Document]) -> int | None:
-    """Return what a purchase charges by its best kind of document, `None` without any."""
+def _asked_cents(documents: Sequence[Document]) -> int | None:
+    """Return the money a purchase charges by its best kind of document, `None` without any."""
     for kind in LADDER:
         of_kind = [d for d in documents if d.kind == kind]
         if of_kind:
-            return sum(d.total_cents for d in standing(of_kind))
+            return sum(d.money_cents for d in standing(of_kind))
     return None
 
 

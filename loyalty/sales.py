@@ -70,7 +70,7 @@ def _cells(
 ) -> tuple[tuple[Cell, ...], Mapping[str, str]]:
     found = identify(statements)
     payments = [payment(said, covered, zone) for said in found.payments]
-    documents = [document(kind, said) for kind, said in found.documents]
+    documents = [document(d.kind, d.keys, d.statements) for d in found.documents]
     if len(payments) + len(documents) <= 1:
         return ((Cell(tuple(payments), tuple(documents)),) if statements else ()), found.flags
     silenced = frozenset(n for n, p in enumerate(payments) if not p.known and p.named)

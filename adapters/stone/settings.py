@@ -32,7 +32,7 @@ class StoneConfig(BaseModel):
     account_id: str = Field(pattern=r"^acc_[A-Za-z0-9]{1,64}$")
     authenticity: Literal["rs256", "basic"] = "rs256"
     jwks_url: Address = STONE_JWKS
-    basic_user: str = Field(default="", pattern=r"^[^:]*$", max_length=128)
+    basic_user: str = Field(default="", pattern=r"^[^:]*$", max_length=128, repr=False)
     basic_password: SecretStr = SecretStr("")
     secret_key: SecretStr = SecretStr("")
     base_url: Address = "https://api.pagar.me/core/v5"

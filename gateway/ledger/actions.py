@@ -25,7 +25,7 @@ from loyalty.wallet import NewLot, Shortfall
 class Due:
     """What one (sale, member, partner) should have posted. `posted` is what it has; `pending` asks to wait.
 
-    `prepaid` means that the partner's pack pays, `held` that nothing more may be posted now and why.
+    `fresh` says that nothing was ever posted for it, `prepaid` that the partner's pack pays, `held` that nothing more may be posted now and why.
     """
 
     programme_id: str
@@ -34,6 +34,7 @@ class Due:
     sold_at: datetime
     expires_at: datetime | None
     reason: str
+    fresh: bool = True
     pending: bool = False
     prepaid: bool = False
     held: str | None = None
@@ -52,12 +53,7 @@ class Due:
     @property
     def needs_lots(self) -> bool:
         """Whether the member's whole wallet must be known: only a first credit can do without."""
-        return self.posted.units != 0 and (self.target_units != self.posted.units or self.activates)
-
-    @property
-    def activates(self) -> bool:
-        """Whether what is pending becomes available."""
-        return not self.pending and self.posted.pending > 0
+        return not self.fresh and self.target_units != self.posted.units
 
 
 class Settled(NamedTuple):

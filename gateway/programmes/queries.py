@@ -35,9 +35,43 @@ def keys(context: Context, conn: Connection, programme_id: str) -> ProgrammeKeys
     return context.memory.get(programme_id, "keys", load)
 
 
+def programme_row(conn: Connection, programme_id: str) -> dict[str, Any]:
+    """Return the stored row of a programme. Refuses (`UnknownProgramme`) a foreign id."""
+    query = select(t.programme).where(t.programme.c.programme_id == programme_id)
+    row = conn.execute(query).mappings().one_or_none()
+    if row is None:
+        raise UnknownProgramme(programme_id)
+    return dict(row)
+
+
+def programmes(conn: Connection, after_id: str | None, limit: int) -> list[dict[str, Any]]:
+    """Return up to `limit` programmes after `after_id`, oldest first."""
+    p = t.programme.c
+    query = select(t.programme).where(p.programme_id > (after_id or "")).order_by(p.programme_id).limit(limit)
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def categories(conn: Connection, programme_id: str, seen: int, limit: int) -> list[dict[str, Any]]:
+    """Return up to `limit` category versions in the order they were recorded, after the first `seen`."""
+    c = t.category.c
+    query = select(t.category).where(c.programme_id == programme_id).order_by(c.recorded_at, c.category_id)
+    return [dict(row) for row in conn.execute(query.limit(limit).offset(seen)).mappings()]
+
+
+def campaigns(conn: Connection, programme_id: str, after_id: str | None, limit: int) -> list[dict[str, Any]]:
+    """Return up to `limit` campaigns after `after_id`, oldest first."""
+    c = t.campaign.c
+    query = select(t.campaign).where(c.programme_id == programme_id, c.campaign_id > (after_id or ""))
+    return [dict(row) for row in conn.execute(query.order_by(c.campaign_id).limit(limit)).mappings()]
+
+
 def load_book(conn: Connection, programme_id: str) -> Book:
     """Return the settings of a programme as stored now."""
-    row = conn.execute(select(t.programme).where(t.programme.c.programme_id == programme_id)).mappings().one_or_none()
+    row = (
+        conn.execute(select(t.programme).where(t.programme.c.programme_id == programme_id))
+        .mappings()
+        .one_or_none()
+    )
     if row is None:
         raise UnknownProgramme(programme_id)
     programme = programme_of(dict(row))
@@ -80,7 +114,10 @@ def programme_of(row: Mapping[str, Any]) -> Programme:
 
 
 def _rows(conn: Connection, table: Table, programme_id: str) -> list[Mapping[str, Any]]:
-    return [dict(row) for row in conn.execute(select(table).where(table.c.programme_id == programme_id)).mappings()]
+    return [
+        dict(row)
+        for row in conn.execute(select(table).where(table.c.programme_id == programme_id)).mappings()
+    ]
 
 
 def _partners(conn: Connection, programme_id: str) -> dict[str, Partner]:
@@ -89,7 +126,9 @@ def _partners(conn: Connection, programme_id: str) -> dict[str, Partner]:
         rate = Rate(row["rate_micro"], row["valid_from"], row["recorded_at"], row["valid_until"])
         rates[row["partner_id"]] = (*rates.get(row["partner_id"], ()), rate)
     return {
-        row["partner_id"]: Partner(row["partner_id"], row["name"], row["funding"], rates.get(row["partner_id"], ()))
+        row["partner_id"]: Partner(
+            row["partner_id"], row["name"], row["funding"], rates.get(row["partner_id"], ())
+        )
         for row in _rows(conn, t.partner, programme_id)
     }
 

@@ -219,7 +219,8 @@ def _post(
             held_by.setdefault(sale.member_id, None)
         for member_id, row in held_by.items():
             posted = ledger_queries.award_of(row) if row else Award(sale_id, member_id, sale.partner_id)
-            asked.append((sale_id, row, _due(context, outcome, posted, books[sale.programme_id])))
+            due = _due(context, outcome, posted, books[sale.programme_id])
+            asked.append((sale_id, row, replace(due, fresh=row is None)))
     settled = ledger.post(context, conn, [due for _, _, due in asked])
     awards = []
     for (sale_id, before, due), (posted, held) in zip(asked, settled, strict=True):

@@ -1,6 +1,6 @@
 """What a column is made of: its type, why it is kept and for how long.
 
-Instants are microseconds since 1970 (UTC) and days ISO text, so that both databases compare and keep them alike.
+Instants are microseconds since 1970 (UTC) and days ISO text: both databases compare and keep them alike.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -82,7 +82,7 @@ def col(
     return Column(name, kind, nullable=null, info={"purpose": purpose, "retention": keep})
 
 
-def table(name: str, key: tuple[str, ...], *columns: Column[Any], **extra: Any) -> Table:  # noqa: ANN401
+def table(name: str, key: tuple[str, ...], *columns: Column[Any], **extra: Any) -> Table:
     rest = extra.pop("rest", ())
     programme = col("programme_id", Text, "isolation of programmes", "programme")
     return Table(name, metadata, programme, *columns, PrimaryKeyConstraint("programme_id", *key), *rest)

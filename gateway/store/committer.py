@@ -116,7 +116,7 @@ class Committer:
         batch: Jobs = ()
         try:
             while True:
-                if not self._waiting:
+                while not self._waiting:
                     if self._closing:
                         return
                     self._arrived.clear()
@@ -133,48 +133,45 @@ class Committer:
 
     async def _commit(self, jobs: Jobs) -> None:
         """Commit `jobs` together, or, where that fails, each half for itself, down to the one at fault."""
-        if not jobs:
-            return
-        try:
-            outcomes = await self._persist(jobs)
-        except Unavailable as outage:
+        ended = await self._persist(jobs)
+        if isinstance(ended, Unavailable):
             # One each: a raised exception collects the trace of whoever raises it.
-            outcomes = [type(outage)(*outage.args) for _ in jobs]
-        except Exception as error:  # noqa: BLE001 -- whatever an action raises belongs to a submitter
+            ended = [type(ended)(*ended.args) for _ in jobs]
+        elif isinstance(ended, Exception):
             if len(jobs) > 1:
                 middle = len(jobs) // 2
                 await self._commit(jobs[:middle])
                 await self._commit(jobs[middle:])
                 return
-            outcomes = [error]
-        for job, outcome in zip(jobs, outcomes, strict=True):
+            ended = [ended]
+        for job, outcome in zip(jobs, ended, strict=True):
             job.settle(outcome)
 
-    async def _persist(self, jobs: Jobs) -> Sequence[Any]:
-        """Return the outcomes of one committed transaction, sent again while the database interrupts it."""
+    async def _persist(self, jobs: Jobs) -> list[Any] | Exception:
+        """Return how the transaction of `jobs` ended, sent again while the database interrupts it."""
+        ended = await self._attempt(jobs)
         for pause_seconds in self._pauses_seconds:
-            try:
-                return await self._attempt(jobs)
-            except Interrupted:
-                await asyncio.sleep(pause_seconds)
-        return await self._attempt(jobs)
+            if not isinstance(ended, Interrupted):
+                break
+            await asyncio.sleep(pause_seconds)
+            ended = await self._attempt(jobs)
+        return ended
 
-    async def _attempt(self, jobs: Jobs) -> Sequence[Any]:
+    async def _attempt(self, jobs: Jobs) -> list[Any] | Exception:
+        """Return the outcomes that were committed, or the reason why nothing was."""
         started = self._stopwatch()
-        ended: BatchOutcome = "rolled_back"
+        ended: list[Any] | Exception
         try:
-            outcomes = await self._transact(lambda conn: _apply(conn, jobs))
-            ended = "committed"
-            return outcomes
-        except Unavailable:
-            ended = "unavailable"
-            raise
-        finally:
-            if ended != "committed":
-                for forget in self.on_rollback:
-                    forget()
-            # Through the loop, so that a listener's defect is reported and hurts no submitter.
-            self._loop.call_soon(self._on_batch, len(jobs), self._stopwatch() - started, ended)
+            ended = await self._transact(lambda conn: _apply(conn, jobs))
+            outcome: BatchOutcome = "committed"
+        except Exception as error:  # noqa: BLE001 -- whatever an action raises belongs to a submitter
+            ended = error
+            outcome = "unavailable" if isinstance(error, Unavailable) else "rolled_back"
+            for forget in self.on_rollback:
+                forget()
+        # Through the loop, so that a listener's defect is reported and hurts no submitter.
+        self._loop.call_soon(self._on_batch, len(jobs), self._stopwatch() - started, outcome)
+        return ended
 
 
 def _apply(conn: Connection, jobs: Jobs) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 from sqlalchemy import Connection
 
 from gateway.store import schema
-from gateway.store.committer import Committer, OnBatch, nobody_listens
+from gateway.store.committer import Action, Committer, Item, OnBatch, Outcome, nobody_listens
 from gateway.store.outages import Closing, DatabaseRefused
 from gateway.store.postgres import PostgresDatabase
 from gateway.store.sqlite import SqliteDatabase
@@ -24,8 +24,8 @@ class Store:
     def __init__(self, database: Database, queue_max: int, on_batch: OnBatch) -> None:
         self._database = database
         self._committer = Committer(database.transact, queue_max=queue_max, on_batch=on_batch)
-        self.submit = self._committer.submit
         self.on_rollback = self._committer.on_rollback
+        """Called after every transaction that did not commit: whoever keeps a cache adds its `clear`."""
         self._closed = False
 
     @classmethod
@@ -49,6 +49,10 @@ class Store:
             await database.close()
             raise
         return cls(database, queue_max, on_batch)
+
+    async def submit(self, action: Action[Item, Outcome], item: Item) -> Outcome:
+        """Return what `action` answered for `item`, once that is on disk; see `Committer.submit`."""
+        return await self._committer.submit(action, item)
 
     async def read(self, query: Callable[[Connection], Answer]) -> Answer:
         """Return what `query` reads. It may not write, and must not keep the connection."""

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -65,6 +65,10 @@ class SqliteDatabase:
         database = cls(parsed.database, _locked(parsed.database))
         try:
             await database.transact(_check_durable)
+        except (DBAPIError, sqlite3.Error, Unavailable) as error:
+            await database.close()
+            reason = getattr(error, "orig", error)
+            raise DatabaseRefused(f"{parsed.database} cannot be used as a SQLite hub: {reason}.") from error
         except BaseException:
             await database.close()
             raise
@@ -123,7 +127,7 @@ def _settle(answer: asyncio.Future[Any], outcome: Any, error: BaseException | No
 
 def _engine(file: str, begin: str, pragmas: Sequence[str], **pool: Any) -> Engine:
     engine = create_engine(
-        f"sqlite:///{file}",
+        URL.create("sqlite", database=file),
         # Transactions are begun by us: the driver's own begin takes the write lock too late.
         connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 5},
         hide_parameters=True,

@@ -205,6 +205,29 @@ async def test_caches_are_dropped_after_every_rollback_before_the_next_try(store
     assert told == ["a+poison", "forget", "a", "poison", "forget"]
 
 
+async def test_a_cache_that_cannot_be_dropped_stops_the_hub_rather_than_serve_what_was_undone(
+    migrated_url: str,
+) -> None:
+    def stuck() -> None:
+        raise LookupError("a cache of ours is broken")
+
+    def fail(conn: Connection, items: Sequence[str]) -> Sequence[str]:
+        note(conn, items)
+        raise ValueError("poison")
+
+    store = await Store.open(migrated_url, allow_unsafe=True)
+    store.on_rollback.append(stuck)
+    got = await answers(store.submit(fail, "a"), store.submit(note, "b"))
+    assert [type(error) for error in got] == [Closing, Closing]
+    with pytest.raises(Closing):
+        await store.submit(note, "c")
+    with pytest.raises(LookupError, match="a cache of ours"):
+        await store.close()
+    again = await Store.open(migrated_url, allow_unsafe=True)
+    assert await again.read(names) == []
+    await again.close()
+
+
 async def test_a_sender_who_left_is_written_all_the_same(store: Store) -> None:
     gone = asyncio.create_task(store.submit(note, "gone"))
     await asyncio.sleep(0)

@@ -84,6 +84,15 @@ async def test_a_folder_that_is_not_there_is_refused_in_a_sentence(tmp_path: Pat
         await Store.open(f"sqlite:///{tmp_path}/nowhere/hub.db")
 
 
+async def test_a_file_that_is_no_database_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "hub.db"
+    file.write_bytes(b"a shopping list " * 300)
+    for _ in range(2):  # the second time shows that the first let go of its lock
+        with pytest.raises(DatabaseRefused, match="cannot be used as a SQLite hub: file is not a database"):
+            await Store.open(f"sqlite:///{file}")
+    assert file.read_bytes() == b"a shopping list " * 300
+
+
 @only_sqlite
 async def test_every_sqlite_commit_is_on_disk_when_it_is_answered(store: Store) -> None:
     asked = ("journal_mode", "synchronous", "foreign_keys")
@@ -142,7 +151,7 @@ async def test_a_deadlock_or_a_serialization_failure_is_tried_again(store: Store
             conn.exec_driver_sql(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$")
         return items
 
-    assert await asyncio.gather(store.submit(unlucky, "a"), store.submit(unlucky, "b")) == ["a", "b"]
+    assert await asyncio.gather(*[store.submit(unlucky, name) for name in "ab"]) == ["a", "b"]
     assert attempts == [2, 2, 2]
     assert await store.read(names) == ["a", "b"]
 

@@ -24,7 +24,11 @@ Summary = tuple[tuple[str | None, int, tuple[str, ...], str | None], ...]
 
 
 def stamp(
-    evidence: PaymentEvidence | DocumentEvidence, trust: Trust, received_at: datetime, *, id: str | None = None
+    evidence: PaymentEvidence | DocumentEvidence,
+    trust: Trust,
+    received_at: datetime,
+    *,
+    id: str | None = None,
 ) -> Statement:
     """Stamp a fact as intake does: owner token, merchant, content hash."""
     body = trust + evidence.model_dump_json()
@@ -130,7 +134,10 @@ class Desk:
         sales = converge(dossier.statements, (), CoveredDays.of(self.rows), ZONE)
         age = {s.id: (s.received_at, s.id) for s in dossier.statements}
         names = name_sales(sales, dossier.sale_of, age)
-        named = {name or f"sale-{sale.statement_ids[0]}-{self.received}": sale for name, sale in zip(names, sales, strict=True)}
+        named = {
+            name or f"sale-{sale.statement_ids[0]}-{self.received}": sale
+            for name, sale in zip(names, sales, strict=True)
+        }
         assert len(named) == len(sales), "two sales with one name"
         target = {(name, s.owner): units_of(s) for name, s in named.items() if s.owner is not None}
         mine = {key: units for key, units in self.posted.items() if key[0] in {*dossier.sales, *named}}

@@ -138,8 +138,14 @@ def _parts(random: Random, cents: int, count: int) -> tuple[int, ...]:
 def _purchase(random: Random, ref: str) -> Purchase:
     day = FIRST_DAY + timedelta(days=random.choice((0, 0, 1)))
     near_midnight = random.random() < 0.3
-    sold_at = _instant(day, 23, 58) if near_midnight else _instant(day, random.randint(8, 22), random.randint(0, 59))
-    purchase = Purchase(ref, sold_at, money_cents=random.choice((700, 1000, 1990, random.randint(300, 99_999))))
+    sold_at = (
+        _instant(day, 23, 58)
+        if near_midnight
+        else _instant(day, random.randint(8, 22), random.randint(0, 59))
+    )
+    purchase = Purchase(
+        ref, sold_at, money_cents=random.choice((700, 1000, 1990, random.randint(300, 99_999)))
+    )
     kind = random.choice(("card", "card", "order", "order", "receipts", "both", "order only"))
     purchase.ordered = kind in {"order", "both", "order only"}
     if kind in {"receipts", "both"}:
@@ -166,7 +172,16 @@ def _payments(random: Random, purchase: Purchase) -> list[Paid]:
         method: Method = random.choice(("credit", "credit", "debit", "pix"))
         count = 3 if method == "credit" and cents > 100 and random.random() < 0.5 else 1
         instalments = (cents // count + cents % count, *[cents // count] * (count - 1))
-        payments.append(Paid(f"{purchase.ref}-{n}", method, instalments, purchase.sold_at, n >= len(amounts), random.random() < 0.2))
+        payments.append(
+            Paid(
+                f"{purchase.ref}-{n}",
+                method,
+                instalments,
+                purchase.sold_at,
+                n >= len(amounts),
+                random.random() < 0.2,
+            )
+        )
     return payments
 
 
@@ -241,10 +256,19 @@ def _bought(
     shipping = shipping if whole and money_cents > shipping else 0
     gross = money_cents + loyalty - shipping
     tenders = tuple(
-        Tender(keys=(_own_key(p) if kind == "order" or p.method == "pix" else _names(p)["atk"],), amount_cents=p.cents)
+        Tender(
+            keys=(_own_key(p) if kind == "order" or p.method == "pix" else _names(p)["atk"],),
+            amount_cents=p.cents,
+        )
         for p in purchase.payments
     )
-    said = {"keys": (key,), "kind": kind, "gross_cents": gross + 100, "discount_cents": 100, "tenders": tenders}
+    said = {
+        "keys": (key,),
+        "kind": kind,
+        "gross_cents": gross + 100,
+        "discount_cents": 100,
+        "tenders": tenders,
+    }
     said |= {"shipping_cents": shipping, "paid_with_loyalty_cents": loyalty, "sold_at": purchase.sold_at}
     return DocumentEvidence.model_validate({**said, "as_of": as_of, **more})
 
@@ -307,9 +331,7 @@ def _webhooks(random: Random, purchase: Purchase, paid: Paid, *, names_atk: bool
             yield Delivery("poll", "signed", (again,), again.as_of, needed=False)
 
 
-def _terminal(
-    random: Random, purchase: Purchase, paid: Paid, cpf: str | None, *, bridge: bool
-) -> Delivery:
+def _terminal(random: Random, purchase: Purchase, paid: Paid, cpf: str | None, *, bridge: bool) -> Delivery:
     """What a terminal saw, with its own clock; it may name the payment by a reservation only."""
     names = _names(paid)
     honest_links = (Key("order:loja", purchase.ref),) if purchase.ordered else ()

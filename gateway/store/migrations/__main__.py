@@ -17,4 +17,5 @@ def main(words: list[str]) -> None:
         command.revision(config, " ".join(words), autogenerate=True, rev_id=f"{number:04}")
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1:])

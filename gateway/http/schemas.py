@@ -1,0 +1,108 @@
+"""The field types of the API: strict, bounded, and silent about what they refuse.
+
+Money is whole centavos, instants carry their offset, and a document exists only inside a body.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from contracts.documents import Cnpj, Cpf, TaxId, tax_id
+from contracts.errors import Malformed
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*")
+_FIRST_YEAR, _LAST_YEAR = 2000, 2199
+
+AMOUNT_MAX = 10**11
+
+
+class Said(BaseModel):
+    """A body that a caller sends: unknown fields and wrong types are refused, never repaired."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Shown(BaseModel):
+    """A body that we answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+        raise PydanticCustomError("datetime_parsing", "not an ISO 8601 instant")
+    return value
+
+
+def _near(value: datetime) -> datetime:
+    if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
+        raise PydanticCustomError("datetime_parsing", "out of range")
+    return value.astimezone(UTC)
+
+
+def _bare(size: int) -> AfterValidator:
+    def check(value: str) -> str:
+        try:
+            found = tax_id(value)
+        except Malformed:
+            raise PydanticCustomError("tax_id", "not a document") from None
+        if found.size != size:
+            raise PydanticCustomError("tax_id", "not a document of this kind")
+        return found.text
+
+    return AfterValidator(check)
+
+
+Instant: TypeAlias = Annotated[
+    AwareDatetime, Field(strict=False), AfterValidator(_near), BeforeValidator(_written)
+]
+Name: TypeAlias = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$"),
+]
+Ref: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+Id: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_]+$")]
+Code: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+AmountCents: TypeAlias = Annotated[int, Field(ge=1, le=AMOUNT_MAX)]
+PartCents: TypeAlias = Annotated[int, Field(ge=0, le=AMOUNT_MAX)]
+Units: TypeAlias = Annotated[int, Field(ge=1, le=AMOUNT_MAX)]
+MultiplierMilli: TypeAlias = Annotated[int, Field(ge=1, le=100_000, description="1500 is one and a half.")]
+Days: TypeAlias = Annotated[int, Field(ge=1, le=36_500)]
+CpfText: TypeAlias = Annotated[
+    str, Field(max_length=32, repr=False, examples=["529.982.247-25"]), _bare(Cpf.size)
+]
+CnpjText: TypeAlias = Annotated[
+    str, Field(max_length=32, repr=False, examples=["11.222.333/0001-81"]), _bare(Cnpj.size)
+]
+
+
+class Identified(Said):
+    """A body that names one person or company: a CPF or a CNPJ, in any writing."""
+
+    cpf: CpfText | None = None
+    cnpj: CnpjText | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Identified":
+        if (self.cpf is None) == (self.cnpj is None):
+            raise PydanticCustomError("one_document", "give a cpf or a cnpj")
+        return self
+
+    @property
+    def document(self) -> TaxId:
+        """The document named."""
+        return tax_id(self.cpf or self.cnpj or "")

@@ -1,0 +1,349 @@
+"""Every reading of the evidence that was seen to fail, in its smallest form; 7 points per R$ 1.
+
+The readings about lots, expiry and un-posting belong to the ledger and are tested there.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import permutations
+
+from contracts.facts import DocumentEvidence, Key, Method, Operation, PaymentEvidence, Tender, Trust
+from loyalty.evidence import NOTHING_COVERED, CoveredDays, Statement, is_future
+from loyalty.programme import Campaign, campaign_in_force
+from loyalty.sales import Sale, converge
+from tests.loyalty.desk import Desk, stamp
+from tests.loyalty.history import ZONE, Delivery
+
+NOON = datetime(2026, 3, 2, 15, tzinfo=UTC)
+SHOP = "loja-1"
+CARD: Method = "credit"
+ATK, CHARGE, ORDER = Key("stone:atk", "1"), Key("pagarme:charge", "ch1"), Key("order:loja", "77")
+RECEIPT = Key("nfe:chave", "35260312345678000195650010000000011000000010")
+
+
+def later(hours: int) -> datetime:
+    return NOON + timedelta(hours=hours)
+
+
+def paid(trust: Trust, *keys: Key, captured: int | None = 1000, **more: object) -> Statement:
+    said = {"keys": keys or (ATK,), "method": CARD, "captured_cents": captured, "merchant_ref": SHOP}
+    return stamp(
+        PaymentEvidence.model_validate({**said, "sold_at": NOON, "as_of": NOON, **more}), trust, NOON
+    )
+
+
+def bought(
+    trust: Trust,
+    key: Key,
+    gross: int = 1000,
+    *,
+    by: Iterable[Key] = (),
+    owner: str | None = None,
+    **more: object,
+) -> Statement:
+    tenders = tuple(Tender(keys=(k,), amount_cents=gross) for k in by)
+    said = {"keys": (key,), "gross_cents": gross, "tenders": tenders, "sold_at": NOON, "as_of": NOON}
+    said["kind"] = "order" if key.kind.startswith("order") else "fiscal"
+    if owner:
+        said["customer"] = {"document": owner}
+    return stamp(DocumentEvidence.model_validate({**said, **more}), trust, NOON)
+
+
+def given(
+    kind: str, cents: int | None, at: datetime, *, key: str, instalment: int | None = None, space: str = "2.4"
+) -> Operation:
+    said = {"space": space, "key": key, "kind": kind, "amount_cents": cents, "instalment": instalment}
+    return Operation.model_validate({**said, "happened_at": at})
+
+
+def covered(*offsets: int, method: Method = CARD) -> CoveredDays:
+    """Return the days counted from that of the sale."""
+    return CoveredDays.of((SHOP, method, date(2026, 3, 2) + timedelta(days=n)) for n in offsets)
+
+
+def sales(statements: Sequence[Statement], days: CoveredDays = NOTHING_COVERED) -> tuple[Sale, ...]:
+    """Return the sales of `statements`, the same in every order."""
+    first = converge(statements, (), days, ZONE)
+    for order in permutations(statements):
+        assert converge(order, (), days, ZONE) == first
+    return first
+
+
+def seven(statements: Sequence[Statement], days: CoveredDays = NOTHING_COVERED) -> list[int]:
+    """Return the points of each sale that is worth any."""
+    worth = [int(sale.kept * 7 / 100) for sale in sales(statements, days)]
+    return [units for units in worth if units]
+
+
+def test_the_order_names_the_owner_whatever_arrives_first() -> None:
+    terminal = paid("device", customer={"document": "ana"})
+    order = bought("signed", ORDER, by=[ATK], owner="bia")
+
+    (sale,) = sales([terminal, order])
+
+    assert sale.owner == "bia"
+    assert sale.flags == ("owner_conflict",)
+
+
+def test_a_terminal_past_midnight_does_not_earn_the_campaign_that_the_file_denies() -> None:
+    midnight = datetime(2026, 3, 3, 3, tzinfo=UTC)
+    campaign = Campaign("x", "Dobro", 2000, midnight, midnight + timedelta(days=1), recorded_at=NOON)
+    terminal = paid("device", sold_at=midnight)
+    file = paid("file", sold_at=midnight - timedelta(minutes=1))
+
+    (alone,), (sale,) = sales([terminal]), sales([terminal, file])
+
+    assert campaign_in_force([campaign], "p", alone.sold_at, 1000) == campaign
+    assert campaign_in_force([campaign], "p", sale.sold_at, 1000) is None
+    assert seven([terminal, file]) == [70]
+
+
+def test_an_order_edited_down_counts_its_latest_amount() -> None:
+    assert seven([bought("signed", ORDER), bought("signed", ORDER, 700, as_of=later(1))]) == [49]
+
+
+def test_an_order_cancelled_and_reopened_counts() -> None:
+    opened, again = bought("signed", ORDER), bought("signed", ORDER, as_of=later(2))
+    cancelled = bought("signed", ORDER, as_of=later(1), state="void")
+
+    assert seven([opened, cancelled]) == []
+    assert seven([opened, cancelled, again]) == [70]
+
+
+def test_a_webhook_that_charges_back_the_whole_yields_to_the_file_that_knows_the_instalment() -> None:
+    webhook = paid("signed", captured=900, charged_back_cents=900, as_of=later(2))
+    thirds = (300, 300, 300)
+    disputed = given("chargeback", 300, later(2), key="d", instalment=1)
+    won = given("reinstatement", 300, later(26), key="d", instalment=1)
+    file = paid("file", captured=900, instalment_cents=thirds, operations=(disputed,), as_of=later(20))
+    second = paid("file", captured=None, operations=(won,), as_of=later(44))
+
+    assert seven([webhook, file], covered(0)) == [42]
+    assert seven([webhook, file, second], covered(0, 1)) == [63]
+
+
+def test_the_same_poll_repeated_after_the_last_file_writes_no_movement() -> None:
+    def poll(hours: int) -> Delivery:
+        said = paid("confirmed", charged_back_cents=1000, as_of=later(hours)).evidence
+        return Delivery("poll", "confirmed", (said.model_copy(update={"customer": customer}),), later(hours))
+
+    customer = bought("signed", ORDER, owner="ana").evidence.customer
+    rows = tuple(paid("file", as_of=later(20)).evidence for _ in range(1))
+    desk = Desk()
+    desk.receive([poll(2), Delivery("file", "file", rows, later(20))])
+    desk.rows |= {(SHOP, CARD, date(2026, 3, 2) + timedelta(days=n)) for n in range(3)}
+    desk.receive([poll(3)])
+    movements = desk.movements
+
+    for night in range(5):
+        desk.receive([poll(24 * (night + 4))])
+
+    assert seven(
+        [paid("file"), paid("confirmed", charged_back_cents=1000, as_of=later(2))], covered(0, 1)
+    ) == [70]
+    assert desk.movements == movements
+
+
+def test_a_card_file_says_nothing_of_a_pix() -> None:
+    pix = paid("device", Key("pix:e2e", "E1"), method="pix")
+
+    assert seven([pix], covered(0, 1, 2)) == [70]
+    assert seven([pix], covered(0, 1, method="pix")) == []
+
+
+def test_a_terminal_that_knows_both_keys_makes_webhook_and_file_one_sale() -> None:
+    webhook, file, terminal = paid("signed", CHARGE), paid("file", ATK), paid("device", ATK, CHARGE)
+
+    assert seven([webhook, file]) == [70, 70]
+    assert seven([webhook, file, terminal]) == [70]
+
+
+def test_a_charge_by_mistake_and_its_cancel_leave_the_purchase_alone() -> None:
+    mistake = paid("signed", Key("stone:atk", "2"), captured=9000, returned_cents=9000, links=(ORDER,))
+
+    (sale,) = sales([bought("signed", ORDER), mistake, paid("signed", links=(ORDER,))])
+
+    assert int(sale.kept * 7 / 100) == 70
+    assert "payments_exceed_document" in sale.flags
+
+
+def test_a_refund_takes_goods_and_shipping_in_proportion() -> None:
+    assert seven([bought("signed", ORDER, 800, shipping_cents=200, returned_cents=500)]) == [28]
+
+
+def test_a_refund_that_names_its_goods_takes_them_exactly() -> None:
+    split = bought("signed", ORDER, 800, shipping_cents=200, returned_cents=500, returned_items_cents=400)
+
+    assert seven([split]) == [28]
+    assert seven(
+        [bought("signed", ORDER, 800, shipping_cents=200, returned_cents=500, returned_items_cents=500)]
+    ) == [21]
+
+
+def test_one_refund_in_two_layouts_is_one_refund() -> None:
+    new = given("return", 300, later(1), key="op-1")
+    old = given("return", 300, later(1), key="nsu-9", space="2")
+
+    assert seven([paid("file", operations=(new,)), paid("file", operations=(old,), as_of=later(24))]) == [49]
+
+
+def test_refund_and_chargeback_on_one_instalment_overlap() -> None:
+    refund = given("return", 200, later(1), key="r", instalment=2)
+    disputed = given("chargeback", None, later(2), key="d", instalment=2)
+
+    assert seven(
+        [paid("file", captured=900, instalment_cents=(300, 300, 300), operations=(refund, disputed))]
+    ) == [42]
+
+
+def test_a_receipt_cancelled_and_issued_again_under_one_payment_counts_once() -> None:
+    again = Key("nfe:chave", RECEIPT.value[:-1] + "9")
+    first = bought("fiscal", RECEIPT, by=[ATK], state="void", as_of=later(1))
+
+    assert seven([first, paid("device")]) == []
+    assert seven([first, paid("device"), bought("fiscal", again, by=[ATK], as_of=later(1))]) == [70]
+
+
+def test_a_fiscal_cancellation_is_final() -> None:
+    void, live = bought("fiscal", RECEIPT, state="void"), bought("fiscal", RECEIPT, as_of=later(1))
+
+    assert seven([void, live]) == []
+
+
+def test_order_and_receipt_of_one_purchase_are_not_summed() -> None:
+    assert seven([bought("signed", ORDER, by=[ATK]), bought("fiscal", RECEIPT, by=[ATK])]) == [70]
+
+
+def test_a_receipt_already_net_of_a_return_does_not_take_it_twice() -> None:
+    order = bought("signed", ORDER, by=[ATK], returned_cents=300)
+
+    assert seven([order, bought("fiscal", RECEIPT, 700, by=[ATK])]) == [49]
+
+
+def test_a_forged_report_does_not_sell_a_paper_receipt_to_a_stranger() -> None:
+    forged = paid("device", links=(RECEIPT,), customer={"document": "eve"})
+    receipt = bought("fiscal", RECEIPT)
+
+    assert [s.owner for s in sales([forged, receipt])] == ["eve"]
+    assert [s.owner for s in sales([forged, receipt], covered(0, 1)) if s.kept] == [None]
+
+
+def test_a_report_from_the_future_is_refused() -> None:
+    assert is_future(paid("device", sold_at=datetime(2099, 1, 1, tzinfo=UTC)).evidence, NOON)
+    assert is_future(paid("device", as_of=NOON + timedelta(minutes=11)).evidence, NOON)
+    assert not is_future(paid("device", as_of=NOON + timedelta(minutes=10)).evidence, NOON)
+
+
+def test_a_device_cannot_join_two_honest_sales() -> None:
+    other = paid("signed", Key("stone:atk", "2"), links=(ORDER,))
+    hostile = paid("device", links=(ORDER,))
+    honest = [paid("signed"), other, bought("signed", ORDER)]
+
+    assert seven(honest) == [70, 70]
+    assert seven([*honest, hostile]) == [70, 70]
+    assert [s.flags for s in sales([*honest, hostile])] == [("link_refused",), ()]
+
+
+# --------------------------------------------------------------------------------- smaller print of the same rules
+def test_two_cards_of_one_order_are_one_sale_with_one_floor() -> None:
+    halves = [paid("signed", Key("stone:atk", n), captured=507, links=(ORDER,)) for n in "12"]
+
+    assert seven([*halves, bought("signed", ORDER, 1014)]) == [70]
+
+
+def test_reports_without_an_acquirers_key_equal_named_payments_one_to_one() -> None:
+    named = paid("signed", links=(ORDER,), captured=500)
+    reports = [paid("device", Key("reservation", n), links=(ORDER,), captured=500) for n in "12"]
+    order = bought("signed", ORDER)
+
+    assert [s.captured_cents for s in sales([named, reports[0], order])] == [500]
+    assert [s.captured_cents for s in sales([named, *reports, order])] == [1000]
+
+
+def test_a_reservation_that_would_join_two_payments_is_ignored_and_flagged() -> None:
+    reservation = Key("reservation", "9")
+    one, two = paid("signed", ATK, reservation), paid("signed", Key("stone:atk", "2"), reservation)
+
+    assert seven([one, two]) == [70, 70]
+    assert [s.flags for s in sales([one, two])] == [("weak_key_ignored",), ("weak_key_ignored",)]
+
+
+def test_a_report_cannot_give_one_payment_two_transaction_keys() -> None:
+    hostile = paid("device", ATK, Key("stone:atk", "2"))
+
+    assert seven([paid("file", ATK), paid("file", Key("stone:atk", "2")), hostile]) == [70, 70]
+
+
+def test_a_claim_cannot_make_two_believed_orders_one() -> None:
+    other = Key("order:loja", "78")
+    both = stamp(
+        bought("declared", ORDER).evidence.model_copy(update={"keys": (ORDER, other)}), "declared", NOON
+    )
+
+    assert seven([bought("signed", ORDER), bought("signed", other), both]) == [70, 70]
+
+
+def test_a_sale_near_midnight_waits_for_the_file_of_the_next_day() -> None:
+    terminal = paid("device")
+
+    assert seven([terminal], covered(0)) == [70]
+    assert seven([terminal], covered(0, 1)) == []
+    assert [s.reason for s in sales([terminal], covered(0, 1))] == ["not_in_file"]
+    assert seven([terminal, paid("file", as_of=later(60))], covered(0, 1)) == [70]
+
+
+def test_a_report_without_a_date_of_sale_is_judged_by_the_day_it_was_made() -> None:
+    assert seven([paid("device", sold_at=None)], covered(0, 1)) == []
+
+
+def test_a_signed_sale_missing_in_the_file_is_flagged_and_its_refunds_still_count() -> None:
+    (sale,) = sales([paid("signed", returned_cents=300, as_of=later(1))], covered(0, 1))
+
+    assert int(sale.kept * 7 / 100) == 49
+    assert sale.flags == ("missing_in_file",)
+
+
+def test_a_return_without_its_sale_is_kept_and_flagged_after_coverage() -> None:
+    cancel = paid("file", captured=None, operations=(given("return", 300, later(1), key="r"),))
+
+    assert seven([cancel]) == []
+    assert sales([cancel], covered(0, 1))[0].flags == ("return_without_sale",)
+    assert seven([cancel, paid("signed")], covered(0, 1)) == [49]
+
+
+def test_a_cancelled_document_whose_payment_is_kept_earns_nothing_and_is_flagged() -> None:
+    (sale,) = sales([bought("signed", ORDER, by=[ATK], state="void"), paid("file")], covered(0, 1))
+
+    assert sale.kept == 0
+    assert sale.flags == ("paid_but_cancelled", "returns_disagree")
+    assert sale.views == (("order", 1000), ("payments", 0))
+
+
+def test_an_open_order_counts_as_far_as_its_payments_prove_it() -> None:
+    order = bought("signed", ORDER, state="authorised")
+
+    assert [s.reason for s in sales([order])] == ["nothing_captured"]
+    assert seven([order, paid("signed", captured=400, links=(ORDER,))]) == [28]
+    assert seven([order, paid("signed", links=(ORDER,))]) == [70]
+
+
+def test_a_test_sale_never_earns() -> None:
+    (sale,) = sales([paid("signed", test=True)])
+
+    assert (sale.kept, sale.reason, sale.owner) == (0, "test", None)
+
+
+def test_the_same_transaction_under_another_merchant_is_not_heard() -> None:
+    (sale,) = sales([paid("file"), paid("signed", captured=900, returned_cents=900, merchant_ref="loja-2")])
+
+    assert int(sale.kept * 7 / 100) == 70
+    assert sale.flags == ("merchant_conflict",)
+
+
+def test_a_transaction_that_another_partner_states_as_well_is_quarantined() -> None:
+    said = [paid("signed")]
+
+    assert [s.reason for s in converge(said, (), NOTHING_COVERED, ZONE, {ATK: said[0].rank})] == [
+        "quarantined"
+    ]
+    assert [s.reason for s in converge(said, (), NOTHING_COVERED, ZONE, {ATK: said[0].rank + 1})] == [None]
