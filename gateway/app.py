@@ -11,22 +11,31 @@ from gateway.catalogue import Catalogue
 from gateway.context import Context
 from gateway.edge import App, Edge, Receive, Scope
 from gateway.http.api import build_api
+from gateway.http.health import PATHS as HEALTH
+from gateway.http.health import check_health
 from gateway.http.inbound import deliver
 from gateway.http.terminal import serve_terminal
 from gateway.hub import Hub
 from gateway.observe import Metrics
 from gateway.ports import Clock, Entropy, Ids, system_clock, system_entropy
 from gateway.privacy import Vault
-from gateway.problems import Send
+from gateway.problems import Problem, Send
 from gateway.settings import Settings
 from gateway.store.engine import Store
+from gateway.store.outages import Unavailable
 from gateway.transport import JwksCache, Transport
 from gateway.worker import run_for_ever
 
 Lane: TypeAlias = Callable[[Hub, Scope, Receive, Send], Awaitable[None]]
 
-LANES: tuple[tuple[str, Lane], ...] = (("/in/", deliver), ("/v1/terminal/", serve_terminal))
+LANES: tuple[tuple[str, Lane], ...] = (
+    ("/in/", deliver),
+    ("/v1/terminal/", serve_terminal),
+    *((path, check_health) for path in HEALTH),
+)
 """Paths that are answered before FastAPI's router is asked."""
+
+STOP_WITHIN_SECONDS = 10
 
 
 @contextlib.asynccontextmanager
@@ -61,7 +70,10 @@ def create_app(hub: Hub) -> App:
         path: str = scope["path"]
         for prefix, lane in LANES:
             if path.startswith(prefix):
-                await lane(hub, scope, receive, send)
+                try:
+                    await lane(hub, scope, receive, send)
+                except Unavailable as outage:
+                    raise Problem.busy(outage.retry_after_seconds) from None
                 return
         await api(scope, receive, send)
 
@@ -88,7 +100,9 @@ async def working(hub: Hub) -> AsyncIterator[None]:
         yield
     finally:
         stop.set()
-        await task
+        # Cut short, a job is found due again at the next start.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(task, STOP_WITHIN_SECONDS)
 
 
 def api_of(hub: Hub) -> FastAPI:

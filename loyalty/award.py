@@ -22,7 +22,6 @@ from loyalty.programme import (
 )
 from loyalty.refusals import TEXTS, Refusal
 
-
 _SCALE = CENTS_PER_REAL * MICRO * MILLI * MILLI
 
 

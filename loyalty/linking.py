@@ -114,7 +114,8 @@ def _admissible(mine: Cell, theirs: Cell) -> bool:
         return True
     if all(any(d.kind == "order" for d in cell.documents) for cell in (mine, theirs)):
         return False
-    asked = [cents for cents in (_asked_cents(mine.documents), _asked_cents(theirs.documents)) if cents is not None]
+    sides = (_asked_cents(mine.documents), _asked_cents(theirs.documents))
+    asked = [cents for cents in sides if cents is not None]
     if len(asked) == 2 and asked[0] != asked[1]:
         return False
     captured = sum(p.captured_cents for p in pair_anonymous((*mine.payments, *theirs.payments))[0])

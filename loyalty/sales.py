@@ -173,7 +173,7 @@ class _Amounts:
 
 
 def _amounts(payments: Sequence[Payment], documents: Sequence[Document]) -> _Amounts:
-    """Return base and kept of a sale (R6): the document says what was bought, the larger view what returned."""
+    """Return base and kept of a sale (R6): documents say what was bought, the larger view what returned."""
     captured = sum(p.captured_cents for p in payments)
     back = sum(p.given_back_cents for p in payments)
     by_kind = {k: of_kind for k in LADDER if (of_kind := [d for d in documents if d.kind == k])}

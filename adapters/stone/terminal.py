@@ -232,8 +232,8 @@ def _sold_at(answer: Mapping[str, str], zone: str) -> tuple[datetime | None, str
         local = datetime.strptime(text, "%d/%m/%Y %H:%M:%S").replace(tzinfo=ZoneInfo(zone))
     except ValueError:
         raise Malformed("answer.authorizationdatetime: not dd/MM/yyyy HH:mm:ss") from None
-    if local.year < 2000:
-        raise Malformed("answer.authorizationdatetime: before there were such terminals")
+    if not 2000 < local.year < 2199:
+        raise Malformed("answer.authorizationdatetime: not a year of such terminals")
     return local.astimezone(UTC), local.date().isoformat()
 
 

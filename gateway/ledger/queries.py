@@ -17,7 +17,9 @@ MemberRef: TypeAlias = tuple[str, str]
 WALLET_KINDS = ("pending", "available", "reserved", "debt")
 
 
-def awards_of(conn: Connection, sales: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+def awards_of(
+    conn: Connection, sales: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Return the award rows of (programme id, sale id) pairs: the posted map of R10."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows.fetch(conn, t.award, ("programme_id", "sale_id"), sales):
@@ -44,7 +46,10 @@ def wallets(
     """Return wallets with their balances; those in `whole` with all their lots and redemptions too."""
     wanted, full = list(dict.fromkeys(members)), list(dict.fromkeys(whole))
     held = balances(conn, ((p, Account(kind, m)) for p, m in wanted for kind in WALLET_KINDS))
-    found = {(p, m): _wallet(m, {kind: held.get((p, Account(kind, m)), 0) for kind in WALLET_KINDS}) for p, m in wanted}
+    found = {
+        (p, m): _wallet(m, {kind: held.get((p, Account(kind, m)), 0) for kind in WALLET_KINDS})
+        for p, m in wanted
+    }
     if not full:
         return found
     lots: dict[MemberRef, list[Lot]] = {}
@@ -97,3 +102,16 @@ def members_with_due_lots(conn: Connection, now: datetime, limit: int) -> list[M
     lot = t.lot.c
     query = select(lot.programme_id, lot.member_id).where(lot.expires_at <= now, lot.remaining > 0)
     return [(p, m) for p, m in conn.execute(query.distinct().limit(limit)).all()]
+
+
+def counters(conn: Connection, programmes: Iterable[str], name: str) -> dict[str, int]:
+    """Return by programme the last number given in the sequence `name`; 0 before the first."""
+    wanted = list(programmes)
+    found = rows.fetch(conn, t.counter, ("programme_id", "name"), [(p, name) for p in wanted])
+    return dict.fromkeys(wanted, 0) | {row["programme_id"]: row["value"] for row in found}
+
+
+def held_awards(conn: Connection, partners: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Return the awards of (programme id, partner id) pairs that wait for their partner's pack."""
+    wanted = [(programme_id, partner_id, "pack_exhausted") for programme_id, partner_id in partners]
+    return rows.fetch(conn, t.award, ("programme_id", "partner_id", "held"), wanted)

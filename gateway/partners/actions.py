@@ -1,6 +1,6 @@
 """Writing partners and their rates.
 
-A rate is only ever added and is never valid before it was recorded, save the first of a partner without a sale.
+A rate is only ever added, and none is valid before it was recorded, save the first of a partner without sales.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ def create(context: Context, conn: Connection, items: Sequence[NewPartner]) -> l
     """Create partners; return their rows."""
     made: list[Row] = []
     for item in items:
-        row = {
+        row: dict[str, Any] = {
             "programme_id": item.by.programme_id,
             "partner_id": context.ids.new("par"),
             "name": item.name,
@@ -103,8 +103,8 @@ class NewRate:
 def add_rate(context: Context, conn: Connection, items: Sequence[NewRate]) -> list[Row | Refusal | Problem]:
     """Add rates; return their rows.
 
-    Refused: a foreign partner, a rate in the other unit, an interval that is empty, and (`rate_backdated`)
-    one that would hold before it was recorded, unless it is the first of a partner without any sale.
+    Refused: a foreign partner, a rate in the other unit, an empty interval, and (`rate_backdated`) one that
+    would hold before it was recorded, unless it is the first of a partner without any sale.
     """
     return [_add_rate(context, conn, item) for item in items]
 

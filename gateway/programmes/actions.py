@@ -123,7 +123,7 @@ def _change(
 
 def activate(context: Context, conn: Connection, items: Sequence[Principal]) -> list[Mapping[str, Any]]:
     """Let sales earn from now on, and fix unit and mode for ever; a second time changes nothing."""
-    answers = []
+    answers: list[Mapping[str, Any]] = []
     for by in items:
         if not programme_row(conn, by.programme_id)["active"]:
             _update(conn, by, {"active": True})
@@ -162,7 +162,7 @@ def set_category(
         if item.valid_from is not None and item.valid_from < now:
             answers.append(backdated("valid_from"))
             continue
-        row = {
+        row: dict[str, Any] = {
             "programme_id": item.by.programme_id,
             "category_id": item.category_id or context.ids.new("cat"),
             "name": item.name,
@@ -207,7 +207,7 @@ def add_campaign(
         if item.starts_at < now:
             answers.append(backdated("starts_at"))
             continue
-        row = {
+        row: dict[str, Any] = {
             "programme_id": item.by.programme_id,
             "campaign_id": context.ids.new("cmp"),
             "partner_id": item.partner_id,

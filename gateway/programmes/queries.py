@@ -18,7 +18,7 @@ class UnknownProgramme(LookupError):
 
 
 def book(context: Context, conn: Connection, programme_id: str) -> Book:
-    """Return the settings of a programme as the writer knows them. Refuses (`UnknownProgramme`) a foreign id."""
+    """Return a programme's settings as the writer knows them. Refuses (`UnknownProgramme`) a foreign id."""
     return context.memory.get(programme_id, "book", lambda: load_book(conn, programme_id))
 
 

@@ -3,7 +3,7 @@
 Set-shaped: a batch is loaded, decided and written as a whole, whatever the number of its items.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -111,8 +111,10 @@ def _conclude(context: Context, conn: Connection, desk: Desk) -> dict[str, Outco
     sales = _find_members(conn, found.sales, books)
     gone = _merged(touched, found)
     ledger.join_sales(conn, gone)
-    everyone = {**_neighbours(conn, sales, touched, books), **sales}
-    outcomes = _post(context, conn, everyone, _targets(conn, everyone, books), books)
+    neighbours = _neighbours(conn, sales, touched, books)
+    everyone = {**neighbours, **sales}
+    old = {*(sale_id for dossier in touched for sale_id in dossier.sales), *neighbours}
+    outcomes = _post(context, conn, everyone, _targets(conn, everyone, books), books, old)
     _write(context, conn, desk, touched, outcomes, found)
     _refile(conn, touched, found, gone)
     return {evidence_id: outcomes[sale_id] for evidence_id, sale_id in found.sale_of.items()}
@@ -184,8 +186,8 @@ def _neighbours(
 
 
 def _targets(conn: Connection, sales: Mapping[str, Concluded], books: Mapping[str, Book]) -> dict[str, Target]:
-    members = {(s.programme_id, s.member_id) for s in sales.values() if s.member_id is not None}
-    history = queries.memberships_of(conn, members)
+    graded = [s for s in sales.values() if s.member_id is not None and books[s.programme_id].categories]
+    history = queries.memberships_of(conn, {(s.programme_id, s.member_id or "") for s in graded})
     targets = {
         sale_id: target(s, history.get((s.programme_id, s.member_id or ""), ()), books[s.programme_id])
         for sale_id, s in sales.items()
@@ -206,10 +208,11 @@ def _post(
     sales: Mapping[str, Concluded],
     targets: Mapping[str, Target],
     books: Mapping[str, Book],
+    old: Collection[str],
 ) -> dict[str, Outcome]:
-    """Post the difference of every (sale, member, partner) and keep its award."""
+    """Post the difference of every (sale, member, partner) and keep its award; only `old` sales can have one."""
     outcomes = {sale_id: Outcome(sale, targets[sale_id]) for sale_id, sale in sales.items()}
-    known = ledger_queries.awards_of(conn, [(s.programme_id, s.sale_id) for s in sales.values()])
+    known = ledger_queries.awards_of(conn, [(s.programme_id, s.sale_id) for s in sales.values() if s.sale_id in old])
     asked: list[tuple[str, dict[str, Any] | None, ledger.Due]] = []
     for sale_id, outcome in outcomes.items():
         sale = outcome.sale

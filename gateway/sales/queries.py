@@ -135,3 +135,41 @@ def sale_of_key(conn: Connection, scope: Scope, key: Key) -> dict[str, Any] | No
         if named:
             return dict(dossier.sales[dossier.sale_of[named[0]]])
     return None
+
+
+def sales_by_id(conn: Connection, wanted: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Return the sales of (programme id, sale id) pairs."""
+    return rows.fetch(conn, t.sale, ("programme_id", "sale_id"), wanted)
+
+
+def sales_page(
+    conn: Connection,
+    programme_id: str,
+    *,
+    partner_id: str | None,
+    state: str | None,
+    before_id: str | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Return up to `limit` sales below `before_id`, first learned last; those merged into others only if asked."""
+    s = t.sale.c
+    query = select(t.sale).where(s.programme_id == programme_id).order_by(s.sale_id.desc()).limit(limit)
+    query = query.where(s.state != "merged") if state is None else query.where(s.state == state)
+    if partner_id is not None:
+        query = query.where(s.partner_id == partner_id)
+    if before_id is not None:
+        query = query.where(s.sale_id < before_id)
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def evidence_of_sale(conn: Connection, sale: Row) -> list[dict[str, Any]]:
+    """Return the evidence of one sale, first learned first."""
+    found = rows.fetch(conn, t.evidence, ("programme_id", "dossier_id"), [(sale["programme_id"], sale["dossier_id"])])
+    return sorted((row for row in found if row["sale_id"] == sale["sale_id"]), key=lambda row: row["evidence_id"])
+
+
+def movements_of_sale(conn: Connection, sale: Row) -> list[dict[str, Any]]:
+    """Return the movements of one sale, first learned first."""
+    m = t.movement.c
+    query = select(t.movement).where(m.programme_id == sale["programme_id"], m.sale_id == sale["sale_id"])
+    return [dict(row) for row in conn.execute(query.order_by(m.movement_id)).mappings()]

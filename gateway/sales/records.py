@@ -8,16 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from gateway.context import Context
 from gateway.sales.dossiers import Arrival, ClaimMade, Dossier
 from gateway.sales.targets import Concluded
 from loyalty.accounts import Award
-from loyalty.award import Target, explain
+from loyalty.award import Target, Terms, explain
 from loyalty.evidence import Statement
 
 Row: TypeAlias = dict[str, Any]
+
+_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ def sale_row(outcome: Outcome, known: Mapping[str, Any] | None, recorded_at: dat
         "pending": outcome.pending,
         "state": outcome.state,
         "reason": outcome.reason,
-        "flags": json.dumps(sale.flags),
+        "flags": _json(sale.flags) if sale.flags else "[]",
         "merged_into": None,
         "recorded_at": known["recorded_at"] if known else recorded_at,
     }
@@ -160,13 +163,28 @@ def concluded_of(row: Mapping[str, Any]) -> Concluded:
     )
 
 
+@lru_cache(maxsize=1024)
+def terms_json(terms: Terms) -> str:
+    """Return terms as they are kept beside an award; many sales share the same."""
+    return _json(terms.as_dict())
+
+
+def explanation(award: Mapping[str, Any], sale: Mapping[str, Any]) -> str:
+    """Return the pt-BR sentence that recomputes a stored award from its own terms; empty without terms."""
+    terms = json.loads(award["terms"])
+    if not terms:
+        return ""
+    kept = Fraction(int(sale["kept_numerator"]), int(sale["kept_denominator"]))
+    return explain(Target(award["target_units"], award["desired_units"], None, Terms(**terms), kept))
+
+
 def award_row(
     outcome: Outcome, posted: Award, held: str | None, activates_at: datetime | None, known: Mapping[str, Any] | None
 ) -> Row:
     """Return the row of one posted award; that of a former owner keeps the terms it was posted under."""
     mine = posted.member_id == outcome.sale.member_id
     terms = outcome.target.terms if mine else None
-    before = known or {"terms": "{}", "explanation": "", "expires_at": None}
+    before = known or {"terms": "{}", "expires_at": None}
     return {
         "programme_id": outcome.sale.programme_id,
         "sale_id": posted.sale_id,
@@ -179,8 +197,7 @@ def award_row(
         "target_units": outcome.target.units if mine else 0,
         "desired_units": outcome.target.desired_units if mine else 0,
         "held": held,
-        "terms": json.dumps(terms.as_dict(), sort_keys=True) if terms else before["terms"],
-        "explanation": explain(outcome.target) if terms else before["explanation"],
+        "terms": terms_json(terms) if terms else before["terms"],
         "sold_at": outcome.sale.sold_at,
         "activates_at": activates_at if posted.pending else None,
         "expires_at": outcome.target.expires_at if terms else before["expires_at"],
@@ -190,13 +207,13 @@ def award_row(
 def event_row(context: Context, row: Mapping[str, Any], units_before: int) -> Row:
     """Return the outbox row that tells what happened to a sale; thin: ids and units, no personal data."""
     now = context.clock()
-    payload = {name: row[name] for name in ("sale_id", "member_id", "units", "reason")}
+    payload = {name: row[name] for name in ("member_id", "reason", "sale_id", "units")}
     return {
         "programme_id": row["programme_id"],
         "outbox_id": context.ids.new("out"),
         "kind": _event_kind(row, units_before),
         "subject_id": row["sale_id"],
-        "payload": json.dumps(payload, sort_keys=True),
+        "payload": _json(payload),
         "state": "ready",
         "attempts": 0,
         "due_at": now,

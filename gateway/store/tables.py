@@ -179,7 +179,6 @@ award = table(
     col("desired_units", BigInteger, "before limits", "ledger"),
     col("held", Text, "why the rest waits", "ledger", null=True),
     col("terms", Text, "factors that held at the sale (JSON)", "ledger"),
-    col("explanation", Text, "one pt-BR sentence", "ledger"),
     col("sold_at", Instant, "order of release and activation", "ledger"),
     col("activates_at", Instant, "when pending becomes available", "ledger", null=True),
     col("expires_at", Instant, "expiry of its lot", "ledger", null=True),

@@ -213,7 +213,7 @@ def _cancel(purchase: Purchase) -> bool:
 
 # ------------------------------------------------------------------------------------------ what sources say of it
 def _said(random: Random, purchase: Purchase) -> Iterator[Delivery]:
-    speakers = [s for s in (1, 2, 3) if random.random() < 0.5]
+    speakers = [s for s in (1, 2, 3) if random.random() < 0.7]
     buyer = random.choice(CPFS)
     cpfs = {rank: random.choice(CPFS) if random.random() < 0.15 else buyer for rank in speakers}
     if purchase.ordered:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from itertools import permutations
 from random import Random
 
-from contracts.facts import Customer, Key, PaymentEvidence
+from contracts.facts import Coverage, Customer, Key, PaymentEvidence
 from tests.loyalty import oracle
 from tests.loyalty.desk import Desk, Summary, from_scratch, points, summary
 from tests.loyalty.history import MERCHANT, RATES, ZONE, Delivery, History, generate
@@ -57,7 +57,9 @@ def check_permutations(seeds: Iterable[int]) -> None:
 def check_every_arrival(seeds: Iterable[int]) -> None:
     """Delivery by delivery, what is posted is the target of the set received so far; splits included."""
     for seed in seeds:
-        received = generate(seed, purchases=2).received(Random(seed))
+        history = generate(seed, purchases=2)
+        received = [*history.received(Random(seed)), *_forged(history)]
+        Random(seed + 1).shuffle(received)
         desk = Desk()
         for n, delivery in enumerate(received, 1):
             desk.receive([delivery])
@@ -125,3 +127,18 @@ def _forged(history: History) -> list[Delivery]:
             if any(rank < 3 for rank, _, _ in purchase.said_owner):
                 forged.append(plain.model_copy(update={**named, "links": (), "customer": plain.customer}))
     return [Delivery("terminal", "device", (said,), said.as_of) for said in forged]
+
+
+def check_midnight(seeds: Iterable[int]) -> None:
+    """With the sale's own day covered and the next not yet, what only a terminal saw still counts."""
+    for seed in seeds:
+        history = generate(seed, purchases=1)
+        (purchase,) = history.purchases
+        cards = [p for p in purchase.payments if p.method != "pix"]
+        day = purchase.sold_at.astimezone(ZONE).date()
+        if purchase.documented or not cards:
+            continue
+        days = Coverage(merchant_ref=MERCHANT, day_on=day, methods=("credit", "debit"))
+        terminal = [d for d in history.deliveries if d.source == "terminal"]
+        sales = from_scratch([*terminal, Delivery("file", "file", (days,), purchase.sold_at)])
+        assert sum(sale.captured_cents for sale in sales) == sum(p.cents for p in cards), f"seed {seed}"

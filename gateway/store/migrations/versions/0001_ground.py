@@ -46,7 +46,6 @@ def upgrade() -> None:
         sa.Column("desired_units", sa.BigInteger(), nullable=False),
         sa.Column("held", sa.Text(), nullable=True),
         sa.Column("terms", sa.Text(), nullable=False),
-        sa.Column("explanation", sa.Text(), nullable=False),
         sa.Column("sold_at", sa.BigInteger(), nullable=False),
         sa.Column("activates_at", sa.BigInteger(), nullable=True),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),

@@ -1,0 +1,1 @@
+"""Stores of partners: establishments, terminals and operators live here."""
