@@ -73,3 +73,103 @@ def work(
 
     with _plainly():
         running.work(os.environ, once=once, as_json=json)
+
+
+@app.command()
+def doctor(*, json: Json = False) -> None:
+    """Check settings, keys, database, connectors and clock: one line each, exit code 1 if any is wrong."""
+    from gateway.commands import diagnosis
+
+    with _plainly():
+        right = diagnosis.diagnose(os.environ, as_json=json)
+    raise typer.Exit(0 if right else 1)
+
+
+@app.command()
+def connectors(*, json: Json = False) -> None:
+    """List the connectors that are installed and what each can do."""
+    from gateway.commands.connectors import show_connectors
+
+    with _plainly():
+        show_connectors(as_json=json)
+
+
+keys = typer.Typer(help="API keys: make, list, revoke. While a hub runs, use /v1/keys instead.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+Programme: TypeAlias = Annotated[
+    str | None, typer.Option("--programme", envvar="PONTE_PROGRAMME", help="Id of a programme; none is the hub.")
+]
+
+
+@keys.command("create")
+def create_key(
+    *,
+    scope: Annotated[list[str], typer.Option(envvar="PONTE_SCOPE", help="What it may do; repeat for more.")],
+    programme: Programme = None,
+    partner: Annotated[str | None, typer.Option(envvar="PONTE_PARTNER", help="Bind it to one partner.")] = None,
+    expires_days: Annotated[
+        int | None, typer.Option(envvar="PONTE_EXPIRES_DAYS", min=1, max=36_500, help="Days it counts; none: for ever.")
+    ] = None,
+    name: Annotated[str, typer.Option(envvar="PONTE_NAME", help="What people will call it.")] = "command line",
+    json: Json = False,
+) -> None:
+    """Make an API key and show it, once."""
+    from gateway.commands import keys as work_on
+    from gateway.commands.running import settings_of
+
+    with _plainly():
+        work_on.create(
+            settings_of(os.environ),
+            scopes=scope,
+            programme_id=programme,
+            partner_id=partner,
+            expires_days=expires_days,
+            name=name,
+            as_json=json,
+        )
+
+
+@keys.command("list")
+def list_keys(*, programme: Programme = None, json: Json = False) -> None:
+    """List keys, without their secrets."""
+    from gateway.commands import keys as work_on
+    from gateway.commands.running import settings_of
+
+    with _plainly():
+        work_on.show(settings_of(os.environ), programme_id=programme, as_json=json)
+
+
+@keys.command("revoke")
+def revoke_key(key_id: Annotated[str, typer.Argument(help="As `ponte keys list` shows it.")], *, programme: Programme = None, json: Json = False) -> None:
+    """End a key at once and for ever."""
+    from gateway.commands import keys as work_on
+    from gateway.commands.running import settings_of
+
+    with _plainly():
+        work_on.revoke(settings_of(os.environ), key_id=key_id, programme_id=programme, as_json=json)
+
+
+ledger = typer.Typer(help="The ledger.", no_args_is_help=True)
+app.add_typer(ledger, name="ledger")
+
+
+@ledger.command()
+def verify(
+    *,
+    sales: Annotated[
+        int | None,
+        typer.Option(envvar="PONTE_SALES", min=0, help="Derive at most so many purchases of each programme again."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check every promise of the ledger, also beside a running hub; exit code 1 if one is broken."""
+    from gateway.commands.ledger import verify_ledger
+
+    with _plainly():
+        sound = verify_ledger(os.environ, sales_limit=sales, as_json=json)
+    raise typer.Exit(0 if sound else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -82,13 +82,15 @@ def apply(context: Context, conn: Connection, items: Sequence[Inbound]) -> list[
     first_with: dict[tuple[str, str, str | None], int] = {}
     for n, item in enumerate(items):
         at = (item.source.programme_id, item.source.installation_id, item.body_hash)
-        if at in known:
-            outcomes[n] = Outcome(known[at], duplicate=True)
+        row = known.get(at)
+        if row is not None and row["state"] == "done":
+            outcomes[n] = Outcome(json.loads(row["answer"]), duplicate=True)
         elif item.body_hash is not None and at in first_with:
             twin_of[n] = first_with[at]
         else:
             first_with[at] = n
-            fresh[n] = item if item.delivery_id else replace(item, delivery_id=context.ids.new("dlv"))
+            kept_as = item.delivery_id or (row["delivery_id"] if row else context.ids.new("dlv"))
+            fresh[n] = replace(item, delivery_id=kept_as)
     outcomes.update(_apply_fresh(context, conn, fresh))
     _decide_covered(context, conn, fresh)
     _write_deliveries(context, conn, fresh, outcomes)
@@ -100,14 +102,10 @@ def apply(context: Context, conn: Connection, items: Sequence[Inbound]) -> list[
 def _known_deliveries(
     conn: Connection, items: Sequence[Inbound]
 ) -> dict[tuple[str, str, str | None], dict[str, Any]]:
-    """Return the answers already given to the same bytes; one that still waits has none and is applied now."""
+    """Return what is stored of the same bytes; one that waits or is parked has no outcome and is applied now."""
     keys = [(i.source.programme_id, i.source.installation_id, i.body_hash) for i in items if i.body_hash]
     found = rows.fetch(conn, t.delivery, ("programme_id", "installation_id", "body_hash"), keys)
-    return {
-        (row["programme_id"], row["installation_id"], row["body_hash"]): json.loads(row["answer"])
-        for row in found
-        if row["state"] == "done"
-    }
+    return {(row["programme_id"], row["installation_id"], row["body_hash"]): row for row in found}
 
 
 def _apply_fresh(context: Context, conn: Connection, items: dict[int, Inbound]) -> dict[int, Outcome]:
@@ -162,6 +160,7 @@ def _arrival(
     owner = None
     if evidence.customer is not None:
         owner = owner_of(keys_of(context, conn, source.programme_id), evidence.customer.document)
+        evidence = evidence.model_copy(update={"customer": None})
         if owner is None:
             said.ignored.append("document_invalid")
     return Arrival(

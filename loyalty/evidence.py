@@ -4,7 +4,7 @@ Every rule of `sales.py` is a function of a set of these and of the covered days
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TypeAlias
 
@@ -34,7 +34,8 @@ class Statement:
     """One evidence, stamped by the gateway.
 
     `owner` is the opaque token of the customer's document, `merchant` the establishment after mapping,
-    `digest` the content hash that breaks ties.
+    `digest` the content hash that breaks ties, `rank` the position of `trust` on its ladder (0 is best),
+    `strong` whether the source is more than a claim.
     """
 
     id: str
@@ -44,16 +45,13 @@ class Statement:
     digest: str
     owner: str | None = None
     merchant: str | None = None
+    rank: int = field(init=False, repr=False, compare=False)
+    strong: bool = field(init=False, repr=False, compare=False)
 
-    @property
-    def rank(self) -> int:
-        """Position on the ladder of trust, 0 is best."""
-        return RANK[self.trust]
-
-    @property
-    def strong(self) -> bool:
-        """Whether the source is more than a claim."""
-        return RANK[self.trust] <= STRONG
+    def __post_init__(self) -> None:
+        rank = RANK[self.trust]
+        object.__setattr__(self, "rank", rank)
+        object.__setattr__(self, "strong", rank <= STRONG)
 
     def register_key(self) -> RegisterKey:
         """Greatest wins among statements about one thing (R3).

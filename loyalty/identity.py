@@ -32,11 +32,24 @@ class IdentifiedDocument:
 
 def identify(statements: Sequence[Statement]) -> Identified:
     """Return the payments and documents that `statements` speak of."""
+    if len(statements) == 1 and (alone := _alone(statements[0])):
+        return alone
     ordered = sorted(statements, key=Statement.content_key)
     flags: dict[str, str] = {}
     payments, payment_of = _payments([s for s in ordered if s.evidence.about == "payment"], flags)
     documents = _documents([s for s in ordered if s.evidence.about == "document"], flags)
     return Identified(payments, documents, payment_of, flags)
+
+
+def _alone(statement: Statement) -> Identified | None:
+    """Return the answer for a sale that begins: one statement whose keys cannot contradict each other."""
+    keys = statement.evidence.keys
+    if len({key.kind for key in keys}) < len(keys):
+        return None
+    if isinstance(statement.evidence, DocumentEvidence):
+        named = IdentifiedDocument(statement.evidence.kind, tuple(sorted(keys, key=key_rank)), (statement,))
+        return Identified((), (named,), {}, {})
+    return Identified(((statement,),), (), dict.fromkeys(keys, 0), {})
 
 
 Payments = tuple[tuple[tuple[Statement, ...], ...], Mapping[Key, int]]

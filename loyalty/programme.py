@@ -136,9 +136,9 @@ class Book:
 def in_force(versions: Sequence[V], at: datetime) -> V | None:
     """Return the version that held at `at`: the latest to start, and among equals the latest recorded.
 
-    None holds before it was recorded: a version recorded now cannot change what held before now (R8).
+    Whoever records a version refuses one that would hold before it was recorded; so what held stays (R8).
     """
-    started = [v for v in versions if v.valid_from <= at and v.recorded_at <= at]
+    started = [v for v in versions if v.valid_from <= at]
     return max(started, key=lambda v: (v.valid_from, v.recorded_at), default=None)
 
 
@@ -155,7 +155,7 @@ def campaign_in_force(
     open_now = [
         c
         for c in campaigns
-        if max(c.starts_at, c.recorded_at) <= at < c.ends_at
+        if c.starts_at <= at < c.ends_at
         and c.partner_id in (None, partner_id)
         and base_cents >= c.min_sale_cents
     ]

@@ -68,11 +68,13 @@ def converge(
 def _cells(
     statements: Sequence[Statement], covered: CoveredDays, zone: tzinfo
 ) -> tuple[tuple[Cell, ...], Mapping[str, str]]:
+    if not statements:
+        return (), {}
     found = identify(statements)
     payments = [payment(said, covered, zone) for said in found.payments]
     documents = [document(d.kind, d.keys, d.statements) for d in found.documents]
-    if len(payments) + len(documents) <= 1:
-        return ((Cell(tuple(payments), tuple(documents)),) if statements else ()), found.flags
+    if len(payments) + len(documents) == 1:
+        return (Cell(tuple(payments), tuple(documents)),), found.flags
     silenced = frozenset(n for n, p in enumerate(payments) if not p.known and p.named)
     while True:
         cells, flags = link(payments, documents, found.payment_of, silenced)
@@ -176,9 +178,9 @@ def _amounts(payments: Sequence[Payment], documents: Sequence[Document]) -> _Amo
     """Return base and kept of a sale (R6): documents say what was bought, the larger view what returned."""
     captured = sum(p.captured_cents for p in payments)
     back = sum(p.given_back_cents for p in payments)
-    by_kind = {k: of_kind for k in LADDER if (of_kind := [d for d in documents if d.kind == k])}
-    if not by_kind:
+    if not documents:
         return _Amounts(captured, Fraction(captured - back))
+    by_kind = {k: of_kind for k in LADDER if (of_kind := [d for d in documents if d.kind == k])}
     chosen = standing(next(iter(by_kind.values())))
     money = sum(d.money_cents for d in chosen)
     views: dict[str, int] = {k: min(money, _given_back(of_kind, money)) for k, of_kind in by_kind.items()}

@@ -48,7 +48,7 @@ from contracts.wire import parse
 
 M = TypeVar("M", bound=BaseModel)
 
-# docs.pagar.me/reference/eventos-de-webhook-1
+# docs.pagar.me/docs/lista-de-events
 MONEY_MOVED = frozenset(
     {
         "charge.paid",
@@ -151,7 +151,7 @@ def _confirm_order(order_id: str, as_of: datetime, config: StoneConfig) -> Steps
 def _ask(path: str, model: type[M], config: StoneConfig) -> Steps[M | None]:
     """Return what stands at `path`, `None` if nothing does."""
     name = config.service_referer_name
-    # The partner programme's id of the software house (connect-stone.stone.com.br, "Criar pedido").
+    # The partner programme's id of the software house (connect-stone.stone.com.br/reference/criar-pedido).
     reply: Reply = yield Request("GET", path, headers={} if name is None else {"servicereferername": name})
     if reply.status == 404:
         return None

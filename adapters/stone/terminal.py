@@ -64,7 +64,7 @@ def reserve(reservation: str, amount_cents: int | None, config: StoneConfig) -> 
     """Return the parameters of `payment-app://pay`, all texts as Android wants them.
 
     Without an amount the operator types it on the terminal. `order_id` comes back in the answer if the
-    feature is on in the terminal's settings (sdkandroid.stone.com.br, "Deeplink", pay).
+    feature is on in the terminal's settings (sdkandroid.stone.com.br/reference/pagamento).
     """
     launch = {"return_scheme": config.return_scheme, "editable_amount": "0", "order_id": reservation}
     if amount_cents is None:

@@ -8,15 +8,18 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from contracts.facts import Cents, Instant
+from contracts.facts import Cents, Instant, KeyValue, Ref
 
-_or_absent = BeforeValidator(lambda value: None if value == "" else value)
+# Stone's sample pads texts with blanks.
+_bare = BeforeValidator(lambda value: (value.strip() or None) if isinstance(value, str) else value)
+# The till's own field: whatever else it holds must not cost the sale.
+_number_as_text = BeforeValidator(
+    lambda value: str(value) if type(value) is int else value if isinstance(value, str) else None
+)
 
-Word = Annotated[str | None, _or_absent]
-Alias = Annotated[
-    Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=128)] | None,
-    _or_absent,
-]
+Word = Annotated[str | None, _bare]
+Alias = Annotated[KeyValue | None, _bare]
+Serial = Annotated[Ref | None, _bare]
 ChargeId = Annotated[str, StringConstraints(pattern=r"^ch_[A-Za-z0-9]{1,64}$")]
 OrderId = Annotated[str, StringConstraints(pattern=r"^or_[A-Za-z0-9]{1,64}$")]
 
@@ -40,7 +43,7 @@ class Envelope(Wire):
 
 
 class OrderMetadata(Wire):
-    loyalty_reservation: Word = None
+    loyalty_reservation: Annotated[str | None, _number_as_text] = None
 
 
 class Order(Wire):
@@ -67,7 +70,7 @@ class Transaction(Wire):
 class ChargeMetadata(Wire):
     account_funding_source: Word = None
     initiator_transaction_key: Alias = None
-    terminal_serial_number: Alias = None
+    terminal_serial_number: Serial = None
     transaction_timestamp: Instant | None = None
 
 

@@ -9,7 +9,12 @@ from gateway.serve import AddressTaken
 from gateway.settings import SettingsRefused
 from gateway.store.outages import DatabaseRefused, Unavailable
 
-_SPOKEN = (AddressTaken, CatalogueRefused, DatabaseRefused, SettingsRefused, Unavailable)
+
+class CommandRefused(Exception):
+    """A command cannot be carried out as it was given; the text says why and what to do."""
+
+
+_SPOKEN = (AddressTaken, CatalogueRefused, CommandRefused, DatabaseRefused, SettingsRefused, Unavailable)
 
 
 def sentence_of(error: Exception) -> str | None:

@@ -6,7 +6,7 @@ A refusal keeps its code and its sentence; its status is decided here and nowher
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from fastapi import Request, Response
 from pydantic import BaseModel
@@ -15,8 +15,10 @@ from gateway import idempotency
 from gateway.access import Principal
 from gateway.http.guard import hub as hub_of
 from gateway.idempotency import Action, Answer, Once
-from gateway.problems import Problem
+from gateway.problems import Problem, documented
 from loyalty.refusals import Refusal
+
+Outcome = TypeVar("Outcome")
 
 STATUS_OF: Final[Mapping[str, int]] = {
     "account_installed": 409,
@@ -33,6 +35,16 @@ _KEY = re.compile(r'"?([!#-\[\]-~]{1,128})"?')
 """A structured-field string of the draft, or the bare text that many clients send."""
 
 
+def refuses(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses=` of a route that needs a key and may refuse with these codes."""
+    return documented("unauthenticated", "forbidden", *codes)
+
+
+def refuses_once(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses=` of a route that takes an Idempotency-Key, see `refuses`."""
+    return refuses("idempotency_key_missing", "in_flight", "invalid", "idempotency_key_reused", *codes)
+
+
 def told(status: int, model: BaseModel) -> Answer:
     """Return the answer that shows `model`."""
     return Answer(status, model.model_dump_json())
@@ -42,6 +54,13 @@ def refused(refusal: Refusal, extensions: Mapping[str, Any] | None = None) -> An
     """Return the answer that says no; `extensions` are further members of the problem."""
     status = STATUS_OF.get(refusal.code, 422)
     return Answer(status, json.dumps({"code": refusal.code, "extensions": dict(extensions or {})}))
+
+
+def accepted(outcome: Outcome | Refusal) -> Outcome:
+    """Return an outcome that is no refusal; raise the problem of one that is."""
+    if isinstance(outcome, Refusal):
+        raise problem_of(refused(outcome))
+    return outcome
 
 
 def problem_of(answer: Answer) -> Problem:

@@ -66,6 +66,18 @@ class Place:
         values = self.open(cursor)
         return None if values is None else str(values[0])
 
+    def seen(self, cursor: str | None) -> int:
+        """Return how many of an append-only list the pages before have shown."""
+        values = self.open(cursor)
+        return 0 if values is None else int(values[0])
+
+    def history(
+        self, rows: Sequence[Row], limit: int, seen: int, show: Callable[[Row], Shown]
+    ) -> Page[Shown]:
+        """Return a page of an append-only list, whose rows never move; see `page`."""
+        more = self.seal([seen + limit]) if len(rows) > limit else None
+        return Page(data=[show(row) for row in rows[:limit]], next_cursor=more)
+
     def page(
         self, rows: Sequence[Row], limit: int, key: Callable[[Row], str], show: Callable[[Row], Shown]
     ) -> Page[Shown]:

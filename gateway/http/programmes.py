@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from fastapi import APIRouter, Request, Response
@@ -10,12 +10,11 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.access import Principal
-from gateway.http.answers import etag, expected_version, once, refused, told
+from gateway.http.answers import accepted, etag, expected_version, once, refuses, refuses_once, told
 from gateway.http.cursors import Cursor, Limit, Page, Place
 from gateway.http.guard import hub, requires
 from gateway.http.schemas import Days, Id, Instant, MultiplierMilli, Name, PartCents, Said, Shown, Units
 from gateway.idempotency import Answer
-from gateway.problems import documented
 from gateway.programmes import actions, queries
 from gateway.programmes.actions import MadeProgramme, NewCampaign, NewCategory, NewProgramme, ProgrammeChange
 from gateway.programmes.queries import programme_of
@@ -177,9 +176,7 @@ def _made(made: MadeProgramme) -> Answer:
     "/programmes",
     status_code=201,
     response_model=ProgrammeMade,
-    responses=documented(
-        "malformed", "unauthenticated", "forbidden", "in_flight", "invalid", "idempotency_key_reused"
-    ),
+    responses=refuses_once(),
 )
 async def create_programme(
     request: Request, said: ProgrammeSaid, caller: Principal = requires("hub:admin")
@@ -190,7 +187,7 @@ async def create_programme(
     return await once(request, caller, actions.create, item, _made)
 
 
-@router.get("/programmes", responses=documented("unauthenticated", "forbidden", "invalid"))
+@router.get("/programmes", responses=refuses())
 async def list_programmes(
     request: Request, limit: Limit = 50, cursor: Cursor = None, caller: Principal = requires("hub:admin")
 ) -> Page[ProgrammeShown]:
@@ -201,7 +198,7 @@ async def list_programmes(
     return place.page(rows, limit, lambda row: row["programme_id"], programme_shown)
 
 
-@router.get("/programme", responses=documented("unauthenticated", "forbidden"))
+@router.get("/programme", responses=refuses())
 async def get_programme(
     request: Request, response: Response, caller: Principal = requires("partners:read")
 ) -> ProgrammeShown:
@@ -213,9 +210,7 @@ async def get_programme(
 
 @router.patch(
     "/programme",
-    responses=documented(
-        "unauthenticated", "forbidden", "conflict", "precondition_failed", "invalid", "precondition_required"
-    ),
+    responses=refuses("conflict", "precondition_failed", "precondition_required"),
 )
 async def change_programme(
     request: Request,
@@ -223,14 +218,15 @@ async def change_programme(
     said: ProgrammePatch,
     caller: Principal = requires("programme:admin"),
 ) -> ProgrammeShown:
-    """Change name or policy; unit and mode only before activation (409 `programme_mode_fixed`). Needs If-Match."""
+    """Change name or policy; unit and mode only before activation (409 `programme_mode_fixed`)."""
     item = ProgrammeChange(caller, expected_version(request), said.model_dump(exclude_unset=True))
-    row = refused_or(await hub(request).submit(actions.change, item))
+    outcome: Any = await hub(request).submit(actions.change, item)
+    row = accepted(outcome)
     response.headers["etag"] = etag(row["version"])
     return programme_shown(row)
 
 
-@router.post("/programme/activate", responses=documented("unauthenticated", "forbidden"))
+@router.post("/programme/activate", responses=refuses())
 async def activate_programme(
     request: Request, response: Response, caller: Principal = requires("programme:admin")
 ) -> ProgrammeShown:
@@ -238,3 +234,71 @@ async def activate_programme(
     row = await hub(request).submit(actions.activate, caller)
     response.headers["etag"] = etag(row["version"])
     return programme_shown(row)
+
+
+@router.post("/categories", status_code=201, response_model=CategoryShown, responses=refuses_once())
+async def create_category(
+    request: Request, said: CategorySaid, caller: Principal = requires("programme:admin")
+) -> Response:
+    """Create a category of members: its multiplier, and how long what they earn is valid."""
+    return await once(request, caller, actions.set_category, _category(caller, None, said), _category_made)
+
+
+@router.post(
+    "/categories/{category_id}/versions",
+    status_code=201,
+    response_model=CategoryShown,
+    responses=refuses_once("not_found"),
+)
+async def add_category_version(
+    request: Request, category_id: Id, said: CategorySaid, caller: Principal = requires("programme:admin")
+) -> Response:
+    """Add a version of a category, valid from now on or later; sales before keep the version of their time."""
+    item = _category(caller, category_id, said)
+    return await once(request, caller, actions.set_category, item, _category_made)
+
+
+def _category(caller: Principal, category_id: str | None, said: CategorySaid) -> NewCategory:
+    return NewCategory(
+        caller, category_id, said.name, said.multiplier_milli, said.valid_days, said.valid_from
+    )
+
+
+def _category_made(row: Any) -> Answer:
+    return told(201, CategoryShown.model_validate(row))
+
+
+@router.get("/categories", responses=refuses())
+async def list_categories(
+    request: Request, limit: Limit = 50, cursor: Cursor = None, caller: Principal = requires("partners:read")
+) -> Page[CategoryShown]:
+    """List the versions of all categories in the order they were recorded."""
+    place = Place(request, caller)
+    seen = place.seen(cursor)
+    query = partial(queries.categories, programme_id=caller.programme_id, seen=seen, limit=limit + 1)
+    return place.history(await hub(request).read(query), limit, seen, CategoryShown.model_validate)
+
+
+@router.post("/campaigns", status_code=201, response_model=CampaignShown, responses=refuses_once("not_found"))
+async def create_campaign(
+    request: Request, said: CampaignSaid, caller: Principal = requires("programme:admin")
+) -> Response:
+    """Add a campaign that begins now or later. Of several open at once only the best multiplier applies."""
+    item = NewCampaign(by=caller, **{name: getattr(said, name) for name in CampaignSaid.model_fields})
+    return await once(request, caller, actions.add_campaign, item, _campaign_made)
+
+
+def _campaign_made(row: Any) -> Answer:
+    return told(201, CampaignShown.model_validate(row))
+
+
+@router.get("/campaigns", responses=refuses())
+async def list_campaigns(
+    request: Request, limit: Limit = 50, cursor: Cursor = None, caller: Principal = requires("partners:read")
+) -> Page[CampaignShown]:
+    """List campaigns, oldest first."""
+    place = Place(request, caller)
+    after = place.after(cursor)
+    query = partial(queries.campaigns, programme_id=caller.programme_id, after_id=after, limit=limit + 1)
+    rows = await hub(request).read(query)
+    return place.page(rows, limit, lambda row: row["campaign_id"], CampaignShown.model_validate)

@@ -89,9 +89,13 @@ class Journal:
     def post(self, programme_id: str, movement: Movement, counterpart_id: str | None = None) -> None:
         """Append a movement."""
         self.movements.append((programme_id, movement, counterpart_id))
-        for account, units in movement.postings:
-            if account.kind == "prepaid":
-                self.packs[(programme_id, account)] = self.packs.get((programme_id, account), 0) + units
+
+    def fund(self, programme_id: str, movements: Iterable[Movement]) -> None:
+        """Note what `movements` took from packs and gave back to them: the next credit may need it."""
+        for movement in movements:
+            for account, units in movement.postings:
+                if account.kind == "prepaid":
+                    self.packs[(programme_id, account)] = self.packs.get((programme_id, account), 0) + units
 
 
 def post(context: Context, conn: Connection, dues: Sequence[Due]) -> list[Settled]:
@@ -143,12 +147,11 @@ def _settle(journal: Journal, due: Due) -> tuple[Settled, list[Movement]]:
                 wallet, posted, difference, funding=due.funding, occasion=occasion, lot=lot
             )
             movements.append(movement)
-            if due.prepaid:
-                journal.packs[pack] -= difference
     if not due.pending and posted.pending:
         lot = NewLot(journal.context.ids.new("lot"), due.expires_at)
         after, posted, movement = verbs.activate(after, posted, occasion=occasion, lot=lot)
         movements.append(movement)
+    journal.fund(programme_id, movements)
     if after is not wallet:
         journal.take(programme_id, wallet, after)
     return Settled(posted, held), movements

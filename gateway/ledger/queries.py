@@ -1,18 +1,21 @@
 """Reading the ledger: what is posted, what a wallet holds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, Table, func, select
 
 from gateway.store import rows
 from gateway.store import tables as t
 from loyalty.accounts import Account, Award, Lot, Redemption, Wallet
+from loyalty.invariants import Books, Entry, Held
 
 MemberRef: TypeAlias = tuple[str, str]
 """(programme id, member id)."""
+
+ROWS_AT_ONCE = 2_000
 
 WALLET_KINDS = ("pending", "available", "reserved", "debt")
 
@@ -115,3 +118,69 @@ def held_awards(conn: Connection, partners: Iterable[tuple[str, str]]) -> list[d
     """Return the awards of (programme id, partner id) pairs that wait for their partner's pack."""
     wanted = [(programme_id, partner_id, "pack_exhausted") for programme_id, partner_id in partners]
     return rows.fetch(conn, t.award, ("programme_id", "partner_id", "held"), wanted)
+
+
+def books(conn: Connection, programme_id: str) -> Books:
+    """Return all that a programme's ledger holds, as streams that are read once, one after the other."""
+    b, v = t.balance.c, t.voucher.c
+    held = select(b.account, b.account_ref, b.units).where(b.programme_id == programme_id)
+    vouchers = select(v.voucher_id, v.issued_at, v.units).where(v.programme_id == programme_id)
+    return Books(
+        entries=_entries(conn, programme_id),
+        balances={Account(kind, ref): units for kind, ref, units in conn.execute(held)},
+        lots=(Held(row["member_id"], lot_of(row)) for row in _every(conn, t.lot, programme_id)),
+        awards=(award_of(row) for row in every_award(conn, programme_id)),
+        vouchers=(Redemption(*row) for row in _streamed(conn, vouchers)),
+    )
+
+
+def every_award(conn: Connection, programme_id: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the award rows of a programme."""
+    return _every(conn, t.award, programme_id)
+
+
+def orphans(conn: Connection, programme_id: str) -> dict[str, int]:
+    """Return how many rows of a programme lost what they belong to, by kind; kinds without any are absent."""
+    counted = {
+        "movements without postings": _without(programme_id, t.movement, t.posting, "movement_id"),
+        "postings without their movement": _without(programme_id, t.posting, t.movement, "movement_id"),
+        "awards without their sale": _without(programme_id, t.award, t.sale, "sale_id"),
+        "evidence without its sale": _without(programme_id, t.evidence, t.sale, "sale_id"),
+        "evidence keys without evidence": _without(programme_id, t.evidence_key, t.evidence, "dossier_id"),
+        "lots without their member": _without(programme_id, t.lot, t.member, "member_id"),
+    }
+    found = {kind: conn.execute(query).scalar_one() for kind, query in counted.items()}
+    return {kind: rows_lost for kind, rows_lost in found.items() if rows_lost}
+
+
+def latest_learned_at(conn: Connection) -> datetime | None:
+    """Return when the newest movement of any programme was learned, or `None` while there is none."""
+    found: datetime | None = conn.execute(select(func.max(t.movement.c.learned_at))).scalar_one()
+    return found
+
+
+def _entries(conn: Connection, programme_id: str) -> Iterator[Entry]:
+    m, p = t.movement.c, t.posting.c
+    query = (
+        select(p.movement_id, m.kind, p.account, p.account_ref, p.units)
+        .join(t.movement, (m.programme_id == p.programme_id) & (m.movement_id == p.movement_id))
+        .where(p.programme_id == programme_id)
+        .order_by(p.movement_id, p.line)
+    )
+    for movement_id, kind, account, ref, units in _streamed(conn, query):
+        yield Entry(movement_id, kind, Account(account, ref), units)
+
+
+def _every(conn: Connection, table: Table, programme_id: str) -> Iterator[Mapping[str, Any]]:
+    query = select(table).where(table.c.programme_id == programme_id)
+    return iter(conn.execution_options(yield_per=ROWS_AT_ONCE).execute(query).mappings())
+
+
+def _streamed(conn: Connection, query: Select[Any]) -> Iterator[Any]:
+    return iter(conn.execution_options(yield_per=ROWS_AT_ONCE).execute(query))
+
+
+def _without(programme_id: str, child: Table, parent: Table, name: str) -> Select[Any]:
+    its = (parent.c.programme_id == child.c.programme_id) & (parent.c[name] == child.c[name])
+    lost = select(func.count()).select_from(child.outerjoin(parent, its))
+    return lost.where(child.c.programme_id == programme_id, parent.c[name].is_(None))

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Table, select
 
 from gateway.context import Context
-from gateway.privacy import ProgrammeKeys
+from gateway.privacy import ProgrammeKeys, Vault
 from gateway.store import tables as t
 from loyalty.programme import Book, Campaign, Category, Partner, Programme, Rate
 
@@ -23,16 +23,17 @@ def book(context: Context, conn: Connection, programme_id: str) -> Book:
 
 
 def keys(context: Context, conn: Connection, programme_id: str) -> ProgrammeKeys:
-    """Return the keys of a programme."""
+    """Return the keys of a programme as the writer knows them."""
+    return context.memory.get(programme_id, "keys", lambda: stored_keys(context.vault, conn, programme_id))
 
-    def load() -> ProgrammeKeys:
-        query = select(t.programme.c.key_wrapped).where(t.programme.c.programme_id == programme_id)
-        wrapped = conn.execute(query).scalar_one_or_none()
-        if wrapped is None:
-            raise UnknownProgramme(programme_id)
-        return context.vault.programme(programme_id, wrapped)
 
-    return context.memory.get(programme_id, "keys", load)
+def stored_keys(vault: Vault, conn: Connection, programme_id: str) -> ProgrammeKeys:
+    """Return the keys of a programme; for readers, who may not fill the writer's memory."""
+    query = select(t.programme.c.key_wrapped).where(t.programme.c.programme_id == programme_id)
+    wrapped = conn.execute(query).scalar_one_or_none()
+    if wrapped is None:
+        raise UnknownProgramme(programme_id)
+    return vault.programme(programme_id, wrapped)
 
 
 def programme_row(conn: Connection, programme_id: str) -> dict[str, Any]:

@@ -86,6 +86,15 @@ def reconsider(context: Context, conn: Connection, dossiers: Iterable[tuple[Scop
     return len(_conclude(context, conn, desk))
 
 
+def rederive(context: Context, conn: Connection, dossiers: Sequence[Dossier]) -> dict[str, Outcome]:
+    """Return by sale id what stored dossiers say when they are concluded again; nothing is posted or written."""
+    books = {p: book_of(context, conn, p) for p in {d.scope[0] for d in dossiers}}
+    found = _converge(context, conn, dossiers, books)
+    sales = _find_members(conn, found.sales, books)
+    targets = _targets(conn, {**_neighbours(conn, sales, dossiers, books), **sales}, books)
+    return {sale_id: Outcome(sale, targets[sale_id]) for sale_id, sale in sales.items()}
+
+
 def _open(conn: Connection, wanted: Sequence[tuple[Scope, Key]]) -> Desk:
     """Load every dossier that one of `wanted` belongs to, those of other partners with a singular key too."""
     desk, scopes = Desk(), set(wanted)

@@ -65,7 +65,7 @@ class Desk:
             return evidence_id, True
         statement = Statement(
             id=context.ids.new("evi"),
-            evidence=arrival.evidence.model_copy(update={"customer": None}),
+            evidence=arrival.evidence,
             trust=arrival.trust,
             received_at=arrival.received_at,
             digest=digest,

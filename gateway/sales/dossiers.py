@@ -131,8 +131,8 @@ def singular(keys: Iterable[Key]) -> list[Key]:
 
 
 def body_of(evidence: PaymentEvidence | DocumentEvidence) -> str:
-    """Return the JSON under which evidence is kept: canonical, without the customer."""
-    return evidence.model_copy(update={"customer": None}).model_dump_json(exclude_none=True)
+    """Return the JSON under which evidence is kept; it names no customer any more."""
+    return evidence.model_dump_json(exclude_none=True)
 
 
 def digest_of(arrival: Arrival, body: str) -> str:

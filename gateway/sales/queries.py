@@ -173,3 +173,11 @@ def movements_of_sale(conn: Connection, sale: Row) -> list[dict[str, Any]]:
     m = t.movement.c
     query = select(t.movement).where(m.programme_id == sale["programme_id"], m.sale_id == sale["sale_id"])
     return [dict(row) for row in conn.execute(query.order_by(m.movement_id)).mappings()]
+
+
+def dossiers_after(conn: Connection, programme_id: str, after_id: str, limit: int) -> list[tuple[Scope, str]]:
+    """Return up to `limit` dossiers (scope, id) of a programme that hold a sale, in the order of their ids."""
+    s = t.sale.c
+    query = select(s.partner_id, s.dossier_id).where(s.programme_id == programme_id, s.dossier_id > after_id)
+    found = conn.execute(query.distinct().order_by(s.dossier_id).limit(limit)).all()
+    return [((programme_id, partner_id), dossier_id) for partner_id, dossier_id in found]

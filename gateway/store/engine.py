@@ -42,7 +42,7 @@ class Store:
         Refuses (`DatabaseRefused`): a database that another hub holds, one whose schema is newer than this
         code, and settings that lose acknowledged commits (`allow_unsafe` is for tests only).
         """
-        database = await _open(database_url, allow_unsafe=allow_unsafe)
+        database = await open_database(database_url, allow_unsafe=allow_unsafe)
         try:
             await database.transact(schema.bring_up)
         except BaseException:
@@ -76,7 +76,8 @@ class Store:
             await self._database.close()
 
 
-async def _open(database_url: str, *, allow_unsafe: bool) -> Database:
+async def open_database(database_url: str, *, allow_unsafe: bool) -> Database:
+    """Return the database at `database_url`, held for this process and checked for durability; no schema."""
     if database_url.startswith("sqlite:///"):
         return await SqliteDatabase.open(database_url)
     if database_url.startswith("postgresql+asyncpg://"):

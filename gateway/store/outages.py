@@ -8,6 +8,10 @@ class DatabaseRefused(Exception):
     """The hub does not start on this database; the text says why and what to do. It repeats no password."""
 
 
+class DatabaseHeld(DatabaseRefused):
+    """Another hub writes this database."""
+
+
 class Unavailable(Exception):
     """Nothing is known to be written; ask again after `retry_after_seconds`."""
 

@@ -8,13 +8,14 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from gateway.store.outages import Busy, DatabaseRefused, Interrupted, StorageFull, Unavailable
+from gateway.store import rows
+from gateway.store.outages import Busy, DatabaseHeld, DatabaseRefused, Interrupted, StorageFull, Unavailable
 
 Answer = TypeVar("Answer")
 
@@ -26,13 +27,24 @@ _UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off
 # A hub whose machine vanished must not hold the lock for the two hours that TCP would grant it.
 _KEEPALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 
+# The writer asks by key and nothing else. A plan made while a table was empty must not scan it when it is large,
+# and planning the one statement that writes a batch would cost more than running it.
+_BY_KEY = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+
 
 class PostgresDatabase:
     """One PostgreSQL database, written by this process alone from `open` to `close`."""
 
     def __init__(self, url: str, *, allow_unsafe: bool) -> None:
         self._allow_unsafe = allow_unsafe
-        self._write_engine = _engine(url, _KEEPALIVE, poolclass=NullPool)
+        self._write_engine = _engine(url, {**_KEEPALIVE, **_BY_KEY}, poolclass=NullPool)
+        _send_writes_together(self._write_engine)
         self._read_engine = _engine(
             url,
             {"default_transaction_read_only": "on"},
@@ -138,6 +150,17 @@ def _engine(url: str, server_settings: dict[str, str], **pool: Any) -> AsyncEngi
     )
 
 
+def _send_writes_together(engine: AsyncEngine) -> None:
+    """Let no statement and no commit overtake the writes that wait in `rows`."""
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def before(conn: Connection, *_statement: object) -> None:
+        rows.flush(conn)
+
+    event.listen(engine.sync_engine, "commit", rows.flush)
+    event.listen(engine.sync_engine, "rollback", rows.forget)
+
+
 async def _dial(engine: AsyncEngine) -> AsyncConnection:
     try:
         return await engine.connect()
@@ -156,7 +179,7 @@ async def _take_lock(conn: AsyncConnection, patience_seconds: Sequence[float]) -
             if answer.scalar_one():
                 return
         await asyncio.sleep(pause_seconds)
-    raise DatabaseRefused("Another hub already uses this PostgreSQL database. Stop it, or choose another.")
+    raise DatabaseHeld("Another hub already uses this PostgreSQL database. Stop it, or choose another.")
 
 
 @contextlib.contextmanager

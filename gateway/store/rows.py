@@ -1,7 +1,8 @@
 """Sets of rows in and out: one statement per table and batch, on either database.
 
 SQLAlchemy compiles nothing here at run time: each statement's text is built once per table and kept. On
-PostgreSQL a set travels as arrays (`unnest`), on SQLite as one `executemany` or one `json_each`.
+PostgreSQL a set travels as arrays (`unnest`), and writes wait for one another: they leave together, in one
+statement, before anything is read or committed. On SQLite a set is one `executemany` or one `json_each`.
 """
 
 import json
@@ -15,6 +16,8 @@ from sqlalchemy import BigInteger, Boolean, Connection, Dialect, Integer, LargeB
 
 Row = Mapping[str, Any]
 Convert = Callable[[Any], Any]
+
+_WAITING = "ponte_waiting_writes"
 
 
 class _Shape(NamedTuple):
@@ -100,26 +103,60 @@ def _on_conflict(table: Table, add: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=512)
-def _insert_text(table: Table, dialect_name: str, casts: tuple[str, ...], tail: str) -> str:
+def _sqlite_insert(table: Table, tail: str) -> str:
     names = ", ".join(column.name for column in table.columns)
-    if dialect_name == "postgresql":
-        arrays = ", ".join(f"${n}::{cast}[]" for n, cast in enumerate(casts, 1))
-        return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}) {tail}"  # noqa: S608 -- names are ours
-    marks = ", ".join("?" for _ in casts)
+    marks = ", ".join("?" for _ in table.columns)
     return f"INSERT INTO {table.name} ({names}) VALUES ({marks}) {tail}"  # noqa: S608 -- names are ours
+
+
+@lru_cache(maxsize=4096)
+def _postgres_insert(table: Table, tail: str, first: int) -> str:
+    names = ", ".join(column.name for column in table.columns)
+    arrays = ", ".join(f"${n}::{_cast(column.type)}[]" for n, column in enumerate(table.columns, first))
+    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}) {tail}"  # noqa: S608 -- names are ours
+
+
+class _Waiting(NamedTuple):
+    table: Table
+    tail: str
+    columns: tuple[list[Any], ...]
 
 
 def _send(conn: Connection, table: Table, rows: Sequence[Row], tail: str) -> None:
     if not rows:
         return
-    dialect = conn.dialect
-    shape = _shape(table, dialect)
-    text = _insert_text(table, dialect.name, shape.casts, tail)
+    shape = _shape(table, conn.dialect)
     values = [_values(shape, row) for row in rows]
-    if dialect.name == "postgresql":
-        conn.exec_driver_sql(text, tuple(map(list, zip(*values, strict=True))))
-    else:
-        _sqlite(conn).executemany(text, values)
+    if conn.dialect.name != "postgresql":
+        _sqlite(conn).executemany(_sqlite_insert(table, tail), values)
+        return
+    waiting: list[_Waiting] = conn.info.setdefault(_WAITING, [])
+    if any(other.table is table for other in waiting):
+        flush(conn)  # one statement sees one snapshot: it may change a row once
+    waiting.append(_Waiting(table, tail, tuple(map(list, zip(*values, strict=True)))))
+
+
+def flush(conn: Connection) -> None:
+    """Send the writes that wait, in one statement. Called before every other statement and before the commit."""
+    waiting: list[_Waiting] = conn.info.get(_WAITING, [])
+    if not waiting:
+        return
+    sent, waiting[:] = list(waiting), []
+    texts: list[str] = []
+    args: list[list[Any]] = []
+    for table, tail, columns in sent:
+        texts.append(_postgres_insert(table, tail, len(args) + 1))
+        args.extend(columns)
+    if len(texts) == 1:
+        conn.exec_driver_sql(texts[0], tuple(args))
+        return
+    parts = ", ".join(f"w{n} AS ({text})" for n, text in enumerate(texts))
+    conn.exec_driver_sql(f"WITH {parts} SELECT 1", tuple(args))
+
+
+def forget(conn: Connection) -> None:
+    """Drop the writes that wait: their transaction is rolled back."""
+    conn.info.get(_WAITING, []).clear()
 
 
 def _values(shape: _Shape, row: Row) -> Sequence[Any]:

@@ -33,3 +33,14 @@ def bring_up(conn: Connection) -> None:
         )
     if present != (scripts.get_current_head(),):
         command.upgrade(config, "head")
+
+
+def check(conn: Connection) -> None:
+    """Refuse a database whose schema is not the newest that this code knows; change nothing."""
+    head = ScriptDirectory.from_config(configuration(conn)).get_current_head()
+    present = MigrationContext.configure(conn).get_current_heads()
+    if present != (head,):
+        raise DatabaseRefused(
+            f"The database has schema {', '.join(present) or 'none'} and this version needs {head}: "
+            "`ponte serve` brings it up.",
+        )

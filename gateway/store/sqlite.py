@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from gateway.store.outages import Busy, DatabaseRefused, StorageFull, Unavailable
+from gateway.store.outages import Busy, DatabaseHeld, DatabaseRefused, StorageFull, Unavailable
 
 Answer = TypeVar("Answer")
 
@@ -156,7 +156,7 @@ def _locked(file: str) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
-        raise DatabaseRefused(
+        raise DatabaseHeld(
             f"Another hub already uses {file}. Stop it, or give this one a file of its own; "
             "several hubs on one database need PostgreSQL.",
         ) from error
@@ -177,19 +177,20 @@ def _check_durable(conn: Connection) -> None:
 def _outages_named() -> Iterator[None]:
     try:
         yield
-    except DBAPIError as error:
-        if (outage := _outage(error)) is None:
+    except (DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if (outage := _outage(cause)) is None:
             raise
         raise outage from error
 
 
-def _outage(error: DBAPIError) -> Unavailable | None:
+def _outage(cause: BaseException | None) -> Unavailable | None:
     """What the error says about the file rather than about the data."""
-    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return StorageFull("the disk of the database is full")
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return Busy("another program holds the database file")
     if code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}:
-        return Busy(f"the disk of the database failed ({getattr(error.orig, 'sqlite_errorname', code)})")
+        return Busy(f"the disk of the database failed ({getattr(cause, 'sqlite_errorname', code)})")
     return None

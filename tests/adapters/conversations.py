@@ -53,7 +53,9 @@ class Sample:
             assert f"{request.method} {request.path}" == asked
             return reply
 
-        facts = run(self.connector.webhook.receive(Delivery(body, self.delivery.headers), self.config), answer)
+        facts = run(
+            self.connector.webhook.receive(Delivery(body, self.delivery.headers), self.config), answer
+        )
         assert not waiting, "the connector did not ask all that the sample holds"
         return list(facts)
 

@@ -18,6 +18,8 @@ from adapters.stone.connector import connector as stone
 from contracts.connector import AnyConnector
 from contracts.documents import tax_id
 from contracts.facts import AnyFact, Trust
+from gateway import enrolment
+from gateway.access import PROGRAMME_SCOPES, Principal
 from gateway.catalogue import Catalogue
 from gateway.context import Context
 from gateway.hub import Hub
@@ -26,11 +28,11 @@ from gateway.installations.actions import NewInstallation
 from gateway.installations.queries import secret_place
 from gateway.intake import Inbound, Outcome, Source, apply
 from gateway.ledger.queries import award_of, lot_of
+from gateway.members.actions import NewMember
+from gateway.members.queries import KnownMember
 from gateway.observe import Metrics
 from gateway.ports import Clock, Entropy, Ids, SettableClock, system_entropy
 from gateway.privacy import ProgrammeKeys, Vault
-from gateway.sales import actions as sales
-from gateway.sales import queries as sale_queries
 from gateway.settings import Settings
 from gateway.store import rows
 from gateway.store import tables as t
@@ -137,8 +139,17 @@ class Club:
         return Club(self.world, self.programme_id, partner_id, store_id, self.keys, self.member_of)
 
     async def enrol(self, cpf: str, since_at: datetime = EPOCH) -> str:
-        """Register a person; sales that wait for the CPF are credited in the same transaction."""
-        return await self.world.hub.submit(_enrol, (self, cpf, since_at))
+        """Register a person in the club's category; sales that wait for the CPF are credited at once."""
+        asked = NewMember(self.admin, tax_id(cpf), None, None, "cat", since_at, "v1 counter")
+        made = await self.world.hub.submit(enrolment.register, asked)
+        assert isinstance(made, KnownMember), made
+        self.member_of[cpf] = made.member_id
+        return made.member_id
+
+    @property
+    def admin(self) -> Principal:
+        """Return whoever may do everything in this programme."""
+        return Principal(self.programme_id, "key_test", frozenset(PROGRAMME_SCOPES))
 
     def inbound(
         self, facts: Iterable[AnyFact], trust: Trust = "signed", source: str = "ins_test", *, covers: bool = False
@@ -252,27 +263,6 @@ def _lay(
             rows.insert(conn, table, [row])
             context.memory.forget(row["programme_id"])
     return [None] * len(items)
-
-
-def _enrol(context: Context, conn: Connection, items: Sequence[tuple[Club, str, datetime]]) -> list[str]:
-    made = []
-    for club, cpf, since_at in items:
-        index = club.keys.blind_index(tax_id(cpf).text)
-        ours = {"programme_id": club.programme_id, "member_id": context.ids.new("mem")}
-        rows.insert(conn, t.member, [{**ours, "blocked": False, "member_since": since_at, "created_at": since_at, "version": 1}])
-        rows.insert(conn, t.identity, [{
-            **ours, "document_index": index, "role": "holder", "document_sealed": b"", "since_at": since_at,
-        }])  # fmt: skip
-        rows.insert(conn, t.membership, [{
-            **ours, "category_id": "cat", "valid_from": EPOCH, "recorded_at": EPOCH,
-        }])  # fmt: skip
-        waiting = sale_queries.waiting_sales(conn, [(club.programme_id, index)])
-        sales.reconsider(
-            context, conn, {((r["programme_id"], r["partner_id"]), r["dossier_id"]) for r in waiting}
-        )
-        club.member_of[cpf] = ours["member_id"]
-        made.append(ours["member_id"])
-    return made
 
 
 def later(days: float = 0, **more: float) -> datetime:

@@ -23,19 +23,13 @@ Row = tuple[str, Method, date]
 Summary = tuple[tuple[str | None, int, tuple[str, ...], str | None], ...]
 
 
-def stamp(
-    evidence: PaymentEvidence | DocumentEvidence,
-    trust: Trust,
-    received_at: datetime,
-    *,
-    id: str | None = None,
-) -> Statement:
+def stamp(evidence: PaymentEvidence | DocumentEvidence, trust: Trust, received_at: datetime) -> Statement:
     """Stamp a fact as intake does: owner token, merchant, content hash."""
     body = trust + evidence.model_dump_json()
     digest = sha256(body.encode()).hexdigest()
     owner = evidence.customer.document if evidence.customer else None
     bare = evidence.model_copy(update={"customer": None})
-    return Statement(id or digest[:16], bare, trust, received_at, digest, owner, evidence.merchant_ref)
+    return Statement(digest[:16], bare, trust, received_at, digest, owner, evidence.merchant_ref)
 
 
 def stamped(deliveries: Iterable[Delivery], received_at: datetime) -> tuple[list[Statement], list[Row]]:

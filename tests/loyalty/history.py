@@ -262,7 +262,7 @@ def _bought(
         )
         for p in purchase.payments
     )
-    said = {
+    said: dict[str, object] = {
         "keys": (key,),
         "kind": kind,
         "gross_cents": gross + 100,

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,10 +18,8 @@ def rate(micro: int, starts: int, *, recorded: int = -100, ends: int | None = No
     return Rate(micro, NOON + starts * HOUR, NOON + recorded * HOUR, until)
 
 
-def campaign(
-    name: str, milli: int, *, partner: str | None = None, minimum: int = 0, recorded: int = -100
-) -> Campaign:
-    return Campaign(name, name, milli, NOON, NOON + HOUR, NOON + recorded * HOUR, partner, minimum)
+def campaign(name: str, milli: int, *, partner: str | None = None, minimum: int = 0) -> Campaign:
+    return Campaign(name, name, milli, NOON, NOON + HOUR, NOON - 100 * HOUR, partner, minimum)
 
 
 def test_the_rate_that_started_last_holds_from_its_first_instant() -> None:
@@ -45,18 +44,19 @@ def test_of_two_versions_with_one_start_the_latest_recorded_holds() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(-50, 50), st.integers(-50, 50)), max_size=5),
-    st.integers(-50, 50),
+    st.lists(st.tuples(st.integers(-50, 50), st.integers(0, 50)), max_size=5),
     st.integers(-60, 60),
+    st.integers(0, 9),
 )
-def test_a_version_recorded_later_never_changes_what_held_before(
-    known: list[tuple[int, int]], start: int, at: int
+def test_a_version_recorded_now_never_changes_what_held_before(
+    known: list[tuple[int, int]], at: int, ahead: int
 ) -> None:
-    instant = NOON + at * HOUR
-    rates = [rate(n, starts, recorded=recorded) for n, (starts, recorded) in enumerate(known)]
-    new = rate(99, start, recorded=at + 1)
+    rates = [rate(n, start, recorded=start - early) for n, (start, early) in enumerate(known)]
+    now = at + 1
+    new = rate(99, now + ahead, recorded=now)
 
-    assert in_force([*rates, new], instant) == in_force(rates, instant)
+    assert in_force([*rates, new], NOON + at * HOUR) == in_force(rates, NOON + at * HOUR)
+    assert in_force([*rates, new], NOON + 1000 * HOUR) is not None
 
 
 def test_a_campaign_runs_from_its_start_until_just_before_its_end() -> None:
@@ -65,7 +65,6 @@ def test_a_campaign_runs_from_its_start_until_just_before_its_end() -> None:
     assert campaign_in_force([double], "p", NOON, 0) == double
     assert campaign_in_force([double], "p", NOON + HOUR, 0) is None
     assert campaign_in_force([double], "p", NOON - HOUR, 0) is None
-    assert campaign_in_force([campaign("dobro", 2000, recorded=1)], "p", NOON, 0) is None
 
 
 def test_one_campaign_applies_the_best_then_the_first_id() -> None:
@@ -83,9 +82,5 @@ def test_one_campaign_applies_the_best_then_the_first_id() -> None:
 
 def test_every_refusal_has_its_sentence_and_no_other_code_exists() -> None:
     assert all(Refusal(code).text == text and text.endswith(".") for code, text in TEXTS.items())
-    try:
+    with pytest.raises(KeyError, match="because"):
         Refusal("because")
-    except KeyError as unknown:
-        assert unknown.args == ("because",)
-    else:
-        raise AssertionError("an unknown code was accepted")

@@ -1,0 +1,158 @@
+"""`python -m bench`: webhook to committed award over HTTP, against the raw database writing the same rows.
+
+Four claims, each a ratio of one run: throughput at 64 connections, commits per sale, one partner against
+many, and how long a sale that comes alone takes.
+"""
+
+import argparse
+import json
+import os
+import pickle
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import raw
+from bench.databases import Database, opened
+from bench.seed import SECRET, Seeded, seed
+from contracts.signatures import HmacFields
+from gateway.settings import Settings
+
+CONNECTIONS = 64
+_SIGNATURE = HmacFields((SECRET.encode(),))
+
+
+def _requests(seeded: Seeded, first: int, many: int, partners: int) -> list[bytes]:
+    """Return `many` signed deliveries of one sale each, spread over `partners` installations."""
+    now = datetime.now(UTC)  # noqa: TID251 -- a benchmark runs on the machine's clock
+    made = []
+    for n in range(first, first + many):
+        fact = {
+            "about": "payment",
+            "keys": [["stone:atk", f"{51_000_000_000_000 + n}"], ["stone:itk", f"PB0000X00001-6.4.1-AAAAAA-{n}"]],
+            "method": "credit",
+            "captured_cents": 1_000 + n % 9_000,
+            "sold_at": now.isoformat(),
+            "as_of": now.isoformat(),
+            "customer": {"document": seeded.documents[n * 7 % len(seeded.documents)]},
+        }
+        body = json.dumps({"facts": [fact]}).encode()
+        headers = _SIGNATURE.sign(body, now, {"x-ponte-key": "bench", "x-ponte-nonce": f"n{n}"})
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        path = f"/in/{seeded.installations[n % partners]}"
+        start = f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+        made.append(f"{start}content-length: {len(body)}\r\n{head}\r\n".encode() + body)
+    return made
+
+
+def _load(port: int, connections: int, requests: Sequence[bytes]) -> dict[str, Any]:
+    """Send `requests` from a process of its own; return what it measured."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked, told = Path(folder, "asked"), Path(folder, "told")
+        asked.write_bytes(pickle.dumps(list(requests)))
+        command = [sys.executable, "-m", "bench.load", str(port), str(connections), str(asked), str(told)]
+        subprocess.run(command, check=True)  # noqa: S603 -- our own module
+        found: dict[str, Any] = pickle.loads(told.read_bytes())  # noqa: S301 -- written by our own child process
+    if set(found["statuses"]) != {200}:
+        raise SystemExit(f"answers other than 200: {found['statuses']}")
+    return found
+
+
+@contextmanager
+def _served(environ: dict[str, str]) -> Iterator[int]:
+    """Run the real server as its own process; yield its port."""
+    command = [sys.executable, "-m", "gateway.cli", "serve", "--port", "0", "--json"]
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    try:
+        assert process.stdout is not None
+        line = json.loads(process.stdout.readline())
+        yield int(str(line["base_url"]).rpartition(":")[2])
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _commits(port: int) -> int:
+    """Return the transactions that the hub committed so far, by its own metric."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as reply:  # noqa: S310 -- our own loopback
+        lines = reply.read().decode().splitlines()
+    return int(float(next(line.split()[1] for line in lines if line.startswith("ponte_commits_total"))))
+
+
+def measure(database: Database, sales: int) -> dict[str, Any]:
+    """Return the ratios of one database."""
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {
+            **os.environ,
+            "PONTE_DATA_DIR": folder,
+            "DATABASE_URL": database.url,
+            "PONTE_LOG_LEVEL": "error",
+        }
+        seeded = seed(Settings.read(environ), partners=50, members=5_000)
+        with _served(environ) as port:
+            _load(port, CONNECTIONS, _requests(seeded, 0, 500, 50))
+            before = _commits(port)
+            spread = _load(port, CONNECTIONS, _requests(seeded, 500, sales, 50))
+            commits = _commits(port) - before
+            hot = _load(port, CONNECTIONS, _requests(seeded, 500 + sales, sales, 1))
+            time.sleep(1)
+            lone = _load(port, 1, _requests(seeded, 500 + 2 * sales, 300, 50))
+        best, alone = _yardstick(database, sales)
+    rate = sales / spread["elapsed"]
+    raw_rate = len(best.seconds) / best.elapsed
+    return {
+        "database": database.name,
+        "hub_sales_per_second": round(rate),
+        "raw_sales_per_second": round(raw_rate),
+        "throughput_ratio": round(rate / raw_rate, 2),
+        "commits_per_sale": round(commits / sales, 3),
+        "one_partner_ratio": round(sales / hot["elapsed"] / rate, 2),
+        "p99_ms_at_64": round(1000 * statistics.quantiles(spread["seconds"], n=100)[98], 1),
+        "lone_p50_ms": round(1000 * statistics.median(lone["seconds"]), 2),
+        "raw_p50_ms": round(1000 * statistics.median(alone.seconds), 2),
+        "lone_ratio": round(statistics.median(lone["seconds"]) / statistics.median(alone.seconds), 2),
+        "rows_per_sale": {table: round(count / len(best.seconds), 2) for table, count in best.counts.items()},
+    }
+
+
+def _yardstick(database: Database, most: int) -> tuple[raw.Written, raw.Written]:
+    """Write the hub's rows again: the best throughput at any concurrency, and one sale at a time."""
+    if database.name == "sqlite":
+        written = raw.sqlite_sales(Path(database.url.removeprefix("sqlite:///")), most)
+        once = raw.sqlite_write(Path(database.fresh_url.removeprefix("sqlite:///")), written)
+        return once, once
+    written = raw.postgres_sales(database.url.replace("+asyncpg", ""), most)
+    half = len(written) // 2
+    dsn = database.fresh_url.replace("+asyncpg", "")
+    alone = raw.postgres_write(dsn, written[:half], 1)
+    together = raw.postgres_write(dsn, written[half:], 16)
+    together = together._replace(counts={t: n // 2 for t, n in together.counts.items()})
+    return min((alone, together), key=lambda w: w.elapsed / len(w.seconds)), alone
+
+
+def main() -> None:
+    """Measure what was asked for and print the ratios."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--sales", type=int, default=6_000)
+    parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
+    asked = parser.parse_args()
+    for name in ("sqlite", "postgresql") if asked.database == "both" else (asked.database,):
+        with opened(name) as database:
+            found = measure(database, asked.sales)
+        if asked.json:
+            print(json.dumps(found))
+        else:
+            print("\n".join(f"{key:>22}  {value}" for key, value in found.items()), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()
