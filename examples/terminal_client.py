@@ -265,11 +265,11 @@ class Terminal:
             told = self.hub.ask("GET", f"/v1/terminal/reservations/{row['reservation']}", b"", self.nonce())
         except (Offline, Refused):
             return
-        if told["state"] == "used":
+        if told.get("sale_id") is not None:
             self.queue.step(sale, "reported", heard=json.dumps(told))
 
     def call_off(self, sale: int) -> None:
-        """Release the CPF, as there was no sale. If the hub is out of reach, the next start tries again."""
+        """Release the CPF, as there was no sale. Out of reach of the hub, it stays as it is."""
         row = self.queue[sale]
         if row["reservation"] is not None:
             try:

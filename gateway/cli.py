@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias, cast
 
 import typer
 
@@ -92,6 +92,78 @@ def connectors(*, json: Json = False) -> None:
 
     with _plainly():
         show_connectors(as_json=json)
+
+
+Hub: TypeAlias = Annotated[str, typer.Option("--hub", envvar="PONTE_HUB", help="Base URL of the hub.")]
+
+
+@app.command()
+def trigger(
+    *,
+    hub: Hub = "http://127.0.0.1:8000",
+    file: Annotated[
+        Path | None, typer.Option(envvar="PONTE_FILE", help="What to send, byte for byte; - is standard input.")
+    ] = None,
+    installation: Annotated[
+        str | None, typer.Option(envvar="PONTE_INSTALLATION", help="Send a webhook to this installation.")
+    ] = None,
+    terminal: Annotated[
+        str | None, typer.Option(envvar="PONTE_TERMINAL", help="Report a result as this terminal.")
+    ] = None,
+    sign: Annotated[str, typer.Option(envvar="PONTE_SIGN", help="hmac, basic or rs256.")] = "hmac",
+    secret: Annotated[
+        str | None, typer.Option(envvar="PONTE_SECRET", help="Shared secret; user:password for basic.")
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(envvar="PONTE_KEY_FILE", help="Private key in PEM, for rs256.")
+    ] = None,
+    key_id: Annotated[str, typer.Option(envvar="PONTE_KEY_ID", help="Its id in the key set.")] = "demo",
+    event: Annotated[
+        str | None, typer.Option(envvar="PONTE_EVENT", help="Another event type, such as charge.refunded.")
+    ] = None,
+    account: Annotated[str | None, typer.Option(envvar="PONTE_ACCOUNT", help="Another vendor account.")] = None,
+    answer: Annotated[
+        str | None, typer.Option(envvar="PONTE_ANSWER", help="The payment application's answer, instead of a file.")
+    ] = None,
+    cpf: Annotated[str | None, typer.Option(envvar="PONTE_CPF", help="CPF typed at the terminal.")] = None,
+    reservation: Annotated[
+        str | None, typer.Option(envvar="PONTE_RESERVATION", help="Number that the hub gave before payment.")
+    ] = None,
+    claim_cpf: Annotated[
+        str | None, typer.Option(envvar="PONTE_CLAIM_CPF", help="CPF that claims the sale afterwards.")
+    ] = None,
+    claim_key: Annotated[
+        str | None, typer.Option(envvar="PONTE_CLAIM_KEY", help="kind=value of the sale; default: the charge.")
+    ] = None,
+    api_key: Annotated[
+        str | None, typer.Option(envvar="PONTE_API_KEY", help="Key with sales:write, for the claim.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Send one payload, signed as its true sender would, and show the answer. Prefer variables for secrets."""
+    from gateway.commands import trigger as sending
+    from gateway.commands.refusals import CommandRefused
+
+    with _plainly():
+        if (installation is None) == (terminal is None):
+            raise CommandRefused("Give either --installation or --terminal.")
+        if sign not in {"hmac", "basic", "rs256"}:
+            raise CommandRefused("--sign is hmac, basic or rs256.")
+        sender = sending.Sender(cast("Literal['hmac', 'basic', 'rs256']", sign), secret, key_file, key_id)
+        if file is None and answer is None:
+            raise CommandRefused("Give --file or --answer: what shall be sent?")
+        payload = (answer or "").encode() if file is None else sending.read_payload(file)
+        if terminal is not None:
+            told = sending.Report(terminal, payload.decode().strip(), cpf, reservation)
+            heard = sending.report(hub, told, sender)
+        else:
+            if claim_cpf is not None and api_key is None:
+                raise CommandRefused("Give --api-key: a claim needs a key with sales:write.")
+            claim = sending.Claim(claim_cpf, api_key or "", claim_key) if claim_cpf is not None else None
+            body = sending.altered(payload, event, account)
+            heard = sending.deliver(hub, installation or "", body, sender, claim)
+        accepted = sending.show(heard, as_json=json)
+    raise typer.Exit(0 if accepted else 1)
 
 
 keys = typer.Typer(help="API keys: make, list, revoke. While a hub runs, use /v1/keys instead.", no_args_is_help=True)

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ import uvicorn
 import uvloop
 
 from gateway.app import STOP_WITHIN_SECONDS, create_app, open_hub, working
+from gateway.edge import App
 from gateway.settings import Settings
 from gateway.worker import run_due, run_for_ever
 
@@ -45,6 +46,13 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
+class _Guest(_Server):
+    """A server inside another program, which hears the signals itself."""
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+
 def run(main: Coroutine[Any, Any, Result]) -> Result:
     """Return what `main` returns, on the event loop of the hub."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -61,21 +69,23 @@ async def serve(settings: Settings, listening: Callable[[str], None], *, with_wo
         async with open_hub(settings) as hub:
             beside = working(hub) if with_worker else contextlib.nullcontext()
             async with beside:
-                config = uvicorn.Config(
-                    create_app(hub),
-                    http="httptools",
-                    ws="none",
-                    lifespan="off",
-                    log_config=None,
-                    access_log=False,
-                    server_header=False,
-                    proxy_headers=False,
-                    backlog=_BACKLOG,
-                    timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-                    timeout_graceful_shutdown=STOP_WITHIN_SECONDS,
-                )
                 base_url = _base_url(door)
-                await _Server(config, lambda: listening(base_url)).serve(sockets=[door])
+                await _Server(_config(create_app(hub)), lambda: listening(base_url)).serve(sockets=[door])
+
+
+@contextlib.asynccontextmanager
+async def hosted(app: App) -> AsyncIterator[str]:
+    """Serve `app` on a free port of this machine beside whatever else this loop does; yield its base URL."""
+    listening = asyncio.Event()
+    with contextlib.closing(_bound("127.0.0.1", 0)) as door:
+        server = _Guest(_config(app), listening.set)
+        serving = asyncio.create_task(server.serve(sockets=[door]), name="hosted")
+        try:
+            await listening.wait()
+            yield _base_url(door)
+        finally:
+            server.should_exit = True
+            await serving
 
 
 async def work(settings: Settings, listening: Callable[[], None]) -> None:
@@ -98,8 +108,24 @@ async def work_once(settings: Settings) -> int:
     return done
 
 
+def _config(app: App) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_WITHIN_SECONDS,
+    )
+
+
 def _bound(host: str, port: int) -> socket.socket:
-    """Return a socket that holds the address and does not listen yet: nobody is accepted before we are ready."""
+    """Return a socket that holds the address and does not listen: nobody is let in before we are ready."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         door = socket.socket(family, kind, protocol)

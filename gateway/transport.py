@@ -121,6 +121,15 @@ class Transport:
         `RetryLater` for 429, 5xx, silence and our own limits; `SignInAgain` for 401 and 403; `VendorRefused`
         for an address that may not be called; `Malformed` for an answer over 8 MiB.
         """
+        return _judged(await self.exchange(base_url, request, credentials, limits), self._clock())
+
+    async def exchange(
+        self, base_url: str, request: Request, credentials: Credentials, limits: Limits | None = None
+    ) -> Reply:
+        """Return what came back whatever its status, for a caller that shows answers instead of using them.
+
+        `RetryLater` for silence and our own limits; otherwise it refuses what `send` refuses.
+        """
         base, url = _joined(base_url, request)
         lane = self._lanes.setdefault((base, credentials), _Lane(limits or Limits()))
         lane.take(self._clock())
@@ -136,7 +145,7 @@ class Transport:
         except (httpx.TransportError, TimeoutError):
             # Without the cause: its text may show the address with everything in it.
             raise RetryLater(_RETRY_SECONDS) from None
-        return _judged(reply, self._clock())
+        return reply
 
     async def close(self) -> None:
         """Close every connection."""

@@ -105,10 +105,8 @@ def _latest_of_best(
 ) -> PaymentEvidence | None:
     """Return the latest word of the highest source that tells; `statements` come best source first."""
     telling = [s for s in statements if tells(said_of(s))]
-    if not telling:
-        return None
-    if len(telling) == 1:
-        return said_of(telling[0])
+    if len(telling) <= 1:
+        return said_of(telling[0]) if telling else None
     best = telling[0].rank
     return said_of(max((s for s in telling if s.rank == best), key=Statement.register_key))
 

@@ -136,9 +136,9 @@ def _sale(
 
 
 def _merchant(cell: Cell, statements: Sequence[Statement]) -> str | None:
-    told = [(min(p.keys), p.merchant) for p in cell.payments if p.merchant]
-    told = told or [(min(s.evidence.keys), s.merchant) for s in statements if s.merchant]
-    return min(told)[1] if told else None
+    """Return where it was sold: the payments know, else whoever speaks; of several the first by name."""
+    told = [p.merchant for p in cell.payments if p.merchant] or [s.merchant for s in statements if s.merchant]
+    return min(told, default=None)
 
 
 def _uncontested(payments: Sequence[Payment], contested: Mapping[Key, int]) -> tuple[Sequence[Payment], bool]:

@@ -31,14 +31,15 @@ def slip(facts: SlipFacts, config: StoneConfig) -> Sequence[str]:
     lines.append(RULE)
     if facts.cpf_mask is not None:
         lines += _row("CPF", facts.cpf_mask)
-    lines += _row("Compra", brl(facts.sold_cents))
+    if facts.sold_cents:
+        lines += _row("Compra", brl(facts.sold_cents))
     label = "Cashback" if facts.unit == "cashback" else "Pontos"
     if facts.earned_units:
         lines += _row(label, _signed(facts))
     if facts.balance_units is not None:
         lines += _row("Saldo", _amount(facts.balance_units, facts.unit))
     if note := NOTES.get(facts.outcome):
-        lines += [RULE, *wrap(note, COLUMNS)]
+        lines += [*([] if lines[-1] == RULE else [RULE]), *wrap(note, COLUMNS)]
     return lines
 
 

@@ -6,7 +6,6 @@ An application with a route that declares no scope is not built.
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.openapi.utils import get_openapi
 
 from gateway.http import installations, keys, members, partners, programmes, sales, stores
 from gateway.http.guard import check_scopes
@@ -28,9 +27,19 @@ routers: tuple[APIRouter, ...] = (
 )
 
 
+class _Api(FastAPI):
+    """FastAPI with our problems in its OpenAPI document."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI 3.1 document, built once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = with_problems(super().openapi())
+        return self.openapi_schema
+
+
 def build_api(hub: Hub) -> FastAPI:
     """Return the API of an open hub. Refuses (`UnguardedRoute`) a route without a scope."""
-    api = FastAPI(
+    api = _Api(
         title=TITLE,
         version=API_VERSION,
         openapi_url="/openapi.json",
@@ -44,17 +53,9 @@ def build_api(hub: Hub) -> FastAPI:
     install_handlers(api)
     api.add_exception_handler(Unavailable, _on_outage)
     check_scopes(api)
-    api.openapi = lambda: _document(api)  # type: ignore[method-assign] -- FastAPI's own way to change it
     return api
 
 
 async def _on_outage(request: Request, error: Exception) -> Response:
     assert isinstance(error, Unavailable)
     return problem_response(Problem.busy(error.retry_after_seconds), request_id_of(request.scope))
-
-
-def _document(api: FastAPI) -> dict[str, Any]:
-    if api.openapi_schema is None:
-        document = get_openapi(title=TITLE, version=API_VERSION, routes=api.routes, openapi_version="3.1.0")
-        api.openapi_schema = with_problems(document)
-    return api.openapi_schema

@@ -1,5 +1,6 @@
 """/v1/keys: API keys that programs call with; a key grants no more than it holds itself."""
 
+import json
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
@@ -103,7 +104,7 @@ async def list_keys(
 
 
 def _shown(row: Any) -> KeyShown:
-    return KeyShown.model_validate(row)
+    return KeyShown.model_validate({**row, "scopes": json.loads(row["scopes"])})
 
 
 @router.post("/{key_id}/revoke", responses=refuses("not_found"))

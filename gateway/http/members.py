@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, StringConstraints
-from sqlalchemy import Connection
 
 from gateway import enrolment
 from gateway.access import Principal
@@ -29,6 +28,7 @@ from gateway.members.queries import KnownMember
 from gateway.members.statements import StatementPage
 from gateway.problems import FieldError, Problem
 from gateway.programmes.queries import load_book, stored_keys
+from gateway.store import Connection
 
 router = APIRouter(prefix="/v1/members", tags=["members"])
 
@@ -47,8 +47,8 @@ class Consent(Said):
 class MemberSaid(Identified):
     """A person or company that joins. A `member_since` in the past needs the scope programme:admin."""
 
-    name: Name | None = None
-    phone: Phone | None = None
+    name: Name | None = Field(default=None, repr=False)
+    phone: Phone | None = Field(default=None, repr=False)
     category_id: Id | None = None
     member_since: Instant | None = None
     consent: Consent
@@ -57,8 +57,8 @@ class MemberSaid(Identified):
 class MemberPatch(Said):
     """New values; null clears a name or phone."""
 
-    name: Name | None = None
-    phone: Phone | None = None
+    name: Name | None = Field(default=None, repr=False)
+    phone: Phone | None = Field(default=None, repr=False)
     blocked: bool = False
 
 

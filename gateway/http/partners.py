@@ -189,7 +189,7 @@ async def change_partner(
 async def add_rate(
     request: Request, partner_id: Id, said: RateSaid, caller: Principal = requires("partners:write")
 ) -> Response:
-    """Add a conversion rate; it may not begin in the past (422 `rate_backdated`): sales keep what they earned.
+    """Add a conversion rate, never from the past (422 `rate_backdated`): sales keep what they earned.
 
     Only the first rate of a partner without any sale may.
     """

@@ -283,7 +283,7 @@ async def list_categories(
 async def create_campaign(
     request: Request, said: CampaignSaid, caller: Principal = requires("programme:admin")
 ) -> Response:
-    """Add a campaign that begins now or later. Of several open at once only the best multiplier applies."""
+    """Add a campaign that begins now or later. Of several open at once the best multiplier applies."""
     item = NewCampaign(by=caller, **{name: getattr(said, name) for name in CampaignSaid.model_fields})
     return await once(request, caller, actions.add_campaign, item, _campaign_made)
 

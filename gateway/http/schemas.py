@@ -82,19 +82,15 @@ PartCents: TypeAlias = Annotated[int, Field(ge=0, le=AMOUNT_MAX)]
 Units: TypeAlias = Annotated[int, Field(ge=1, le=AMOUNT_MAX)]
 MultiplierMilli: TypeAlias = Annotated[int, Field(ge=1, le=100_000, description="1500 is one and a half.")]
 Days: TypeAlias = Annotated[int, Field(ge=1, le=36_500)]
-CpfText: TypeAlias = Annotated[
-    str, Field(max_length=32, repr=False, examples=["529.982.247-25"]), _bare(Cpf.size)
-]
-CnpjText: TypeAlias = Annotated[
-    str, Field(max_length=32, repr=False, examples=["11.222.333/0001-81"]), _bare(Cnpj.size)
-]
+CpfText: TypeAlias = Annotated[str, Field(max_length=32, examples=["529.982.247-25"]), _bare(Cpf.size)]
+CnpjText: TypeAlias = Annotated[str, Field(max_length=32, examples=["11.222.333/0001-81"]), _bare(Cnpj.size)]
 
 
 class Identified(Said):
     """A body that names one person or company: a CPF or a CNPJ, in any writing."""
 
-    cpf: CpfText | None = None
-    cnpj: CnpjText | None = None
+    cpf: CpfText | None = Field(default=None, repr=False)
+    cnpj: CnpjText | None = Field(default=None, repr=False)
 
     @model_validator(mode="after")
     def _one(self) -> "Identified":

@@ -8,8 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from contracts.facts import Trust
+from gateway import audit
+from gateway.access import Principal
 from gateway.context import Context
-from gateway.installations.queries import Installed, config_place, parked_answer
+from gateway.installations.queries import Installed, config_place, installation, parked_answer
+from gateway.problems import Problem
 from gateway.programmes.queries import keys as keys_of
 from gateway.store import rows
 from gateway.store import tables as t
@@ -100,6 +103,35 @@ def set_state(context: Context, conn: Connection, items: Sequence[tuple[str, str
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A new state for an installation that is still at `version`."""
+
+    by: Principal
+    installation_id: str
+    version: int
+    state: str
+
+
+def change_state(
+    context: Context, conn: Connection, items: Sequence[StateChange]
+) -> list[dict[str, Any] | Problem]:
+    """Pause installations or let them go on; return their rows. Refused: a foreign one, one that changed."""
+    answers: list[dict[str, Any] | Problem] = []
+    for item in items:
+        at = (item.by.programme_id, item.installation_id)
+        known = installation(conn, at[0], item.by.partner_id, at[1])
+        if known is None:
+            answers.append(Problem("not_found"))
+        elif known["version"] != item.version:
+            answers.append(Problem("precondition_failed"))
+        else:
+            set_state(context, conn, [(*at, item.state)])
+            audit.record(context, conn, item.by, f"installation.{item.state}", at[1])
+            answers.append({**known, "state": item.state, "version": item.version + 1})
+    return answers
+
+
 def keep(context: Context, conn: Connection, items: Sequence[Kept]) -> list[str]:
     """Store deliveries that wait or are parked, each once; return their ids."""
     at = [(i.installed.programme_id, i.installed.installation_id, i.body_hash) for i in items]
@@ -159,12 +191,18 @@ def put_off(
     return [None] * len(items)
 
 
-def retry(context: Context, conn: Connection, items: Sequence[tuple[str, str]]) -> list[bool]:
-    """Let parked deliveries (programme id, delivery id) be tried again now; return whether each was parked."""
+def retry(context: Context, conn: Connection, items: Sequence[tuple[str, str | None, str]]) -> list[bool]:
+    """Let parked deliveries (programme id, partner id or `None`, delivery id) be tried again now.
+
+    Return whether each was parked, and of that partner.
+    """
     answers = []
-    for programme_id, delivery_id in items:
-        d = t.delivery.c
-        its = (d.programme_id == programme_id, d.delivery_id == delivery_id, d.state == "parked")
+    d, i = t.delivery.c, t.installation.c
+    for programme_id, partner_id, delivery_id in items:
+        its = [d.programme_id == programme_id, d.delivery_id == delivery_id, d.state == "parked"]
+        if partner_id is not None:
+            own = select(i.installation_id).where(i.programme_id == programme_id, i.partner_id == partner_id)
+            its.append(d.installation_id.in_(own))
         values = {"state": "waiting", "due_at": context.clock(), "attempts": 0}
         answers.append(conn.execute(update(t.delivery).where(*its).values(values)).rowcount > 0)
     return answers

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from contracts.connector import AnyConnector
 from contracts.facts import Trust
@@ -127,25 +127,51 @@ def due_deliveries(conn: Connection, now: datetime, limit: int) -> list[dict[str
 
 
 def deliveries(
-    conn: Connection, programme_id: str, state: str, before_id: str | None, limit: int
+    conn: Connection,
+    programme_id: str,
+    *,
+    state: str,
+    partner_id: str | None,
+    before_id: str | None,
+    limit: int,
 ) -> list[dict[str, Any]]:
-    """Return deliveries in one state, newest first, without their bytes."""
-    d = t.delivery.c
+    """Return up to `limit` deliveries in one state, newest first, without their bytes; `partner_id`: its own."""
+    d, i = t.delivery.c, t.installation.c
     query = select(d.delivery_id, d.installation_id, d.received_at, d.state, d.reason, d.attempts, d.due_at)
     query = query.where(d.programme_id == programme_id, d.state == state)
+    if partner_id is not None:
+        own = select(i.installation_id).where(i.programme_id == programme_id, i.partner_id == partner_id)
+        query = query.where(d.installation_id.in_(own))
     if before_id is not None:
         query = query.where(d.delivery_id < before_id)
     return [dict(row) for row in conn.execute(query.order_by(d.delivery_id.desc()).limit(limit)).mappings()]
 
 
-def installations(conn: Connection, programme_id: str, partner_id: str | None) -> list[dict[str, Any]]:
-    """Return installations without their secrets, oldest first."""
+def installations(
+    conn: Connection, programme_id: str, *, partner_id: str | None, after_id: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """Return up to `limit` installations after `after_id` without their secrets, oldest first."""
     i = t.installation.c
-    shown = [column for column in t.installation.columns if column.name != "config_sealed"]
-    query = select(*shown).where(i.programme_id == programme_id).order_by(i.installation_id)
+    query = _shown().where(i.programme_id == programme_id, i.installation_id > (after_id or ""))
     if partner_id is not None:
         query = query.where(i.partner_id == partner_id)
-    return [dict(row) for row in conn.execute(query).mappings()]
+    return [dict(row) for row in conn.execute(query.order_by(i.installation_id).limit(limit)).mappings()]
+
+
+def installation(
+    conn: Connection, programme_id: str, partner_id: str | None, installation_id: str
+) -> dict[str, Any] | None:
+    """Return one installation without its secrets, if it is of this programme (and partner)."""
+    i = t.installation.c
+    query = _shown().where(i.programme_id == programme_id, i.installation_id == installation_id)
+    if partner_id is not None:
+        query = query.where(i.partner_id == partner_id)
+    row = conn.execute(query).mappings().one_or_none()
+    return None if row is None else dict(row)
+
+
+def _shown() -> Select[Any]:
+    return select(*[column for column in t.installation.columns if column.name != "config_sealed"])
 
 
 def parked_answer(reason: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from gateway.store import Connection
 
 from gateway.ledger import queries as ledger
 from gateway.members import queries

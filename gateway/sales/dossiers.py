@@ -108,6 +108,10 @@ class Dossier:
         """Note that another partner states `key`, with the best rank seen there."""
         self.contested[key] = min(rank, self.contested.get(key, rank))
 
+    def named(self, key: Key) -> list[Statement]:
+        """The statements about the payment or document that `key` names; links to it do not count."""
+        return [s for s in self.statements if key in s.evidence.keys]
+
     def merchants(self) -> set[str]:
         """The establishments that its statements name."""
         return {s.merchant for s in self.statements if s.merchant is not None}

@@ -126,15 +126,24 @@ def sales_in_question(conn: Connection, programme_id: str, merchant: str, day: d
     return [((programme_id, partner_id), dossier_id) for partner_id, dossier_id in conn.execute(query).all()]
 
 
+def dossiers_of_keys(
+    conn: Connection, wanted: Iterable[tuple[Scope, Key]]
+) -> dict[tuple[Scope, Key], Dossier]:
+    """Return the dossiers that (scope, key) pairs lead to."""
+    at = [(scope[0], key.kind, key.value, scope[1]) for scope, key in wanted]
+    found = {
+        ((row["programme_id"], row["partner_id"]), Key(row["kind"], row["value"])): row["dossier_id"]
+        for row in rows.fetch(conn, t.evidence_key, ("programme_id", "kind", "value", "partner_id"), at)
+    }
+    dossiers = load_dossiers(conn, {(scope, dossier_id) for (scope, _), dossier_id in found.items()})
+    return {at: dossiers[dossier_id] for at, dossier_id in found.items()}
+
+
 def sale_of_key(conn: Connection, scope: Scope, key: Key) -> dict[str, Any] | None:
     """Return the sale whose payment or document `key` names, or `None`."""
-    at = [(scope[0], key.kind, key.value, scope[1])]
-    for found in rows.fetch(conn, t.evidence_key, ("programme_id", "kind", "value", "partner_id"), at):
-        dossier = load_dossiers(conn, [(scope, found["dossier_id"])])[found["dossier_id"]]
-        named = [s.id for s in dossier.statements if key in s.evidence.keys]
-        if named:
-            return dict(dossier.sales[dossier.sale_of[named[0]]])
-    return None
+    dossier = dossiers_of_keys(conn, [(scope, key)]).get((scope, key))
+    named = [] if dossier is None else dossier.named(key)
+    return dict(dossier.sales[dossier.sale_of[named[0].id]]) if dossier and named else None
 
 
 def sales_by_id(conn: Connection, wanted: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:

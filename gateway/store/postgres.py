@@ -85,7 +85,7 @@ class PostgresDatabase:
         try:
             with _outages_named():
                 async with self._writing.begin():
-                    return await self._writing.run_sync(work)
+                    return await self._writing.run_sync(_to_the_end, work)
         except Interrupted:
             await self._hang_up()
             raise
@@ -107,7 +107,7 @@ class PostgresDatabase:
     async def _read(self, work: Callable[[Connection], Answer]) -> Answer:
         with _outages_named():
             async with contextlib.aclosing(await _dial(self._read_engine)) as conn:
-                return await conn.run_sync(work)
+                return await conn.run_sync(_to_the_end, work)
 
     async def _connect(self, patience_seconds: Sequence[float] = ()) -> AsyncConnection:
         conn = await _dial(self._write_engine)
@@ -151,14 +151,20 @@ def _engine(url: str, server_settings: dict[str, str], **pool: Any) -> AsyncEngi
 
 
 def _send_writes_together(engine: AsyncEngine) -> None:
-    """Let no statement and no commit overtake the writes that wait in `rows`."""
+    """Let no statement overtake the writes that wait in `rows`, and no rollback leave them behind."""
 
     @event.listens_for(engine.sync_engine, "before_cursor_execute")
     def before(conn: Connection, *_statement: object) -> None:
         rows.flush(conn)
 
-    event.listen(engine.sync_engine, "commit", rows.flush)
     event.listen(engine.sync_engine, "rollback", rows.forget)
+
+
+def _to_the_end(conn: Connection, work: Callable[[Connection], Answer]) -> Answer:
+    """Return what `work` returned, with nothing of it left waiting: what fails must fail before the commit."""
+    answer = work(conn)
+    rows.flush(conn)
+    return answer
 
 
 async def _dial(engine: AsyncEngine) -> AsyncConnection:

@@ -155,8 +155,9 @@ def flush(conn: Connection) -> None:
 
 
 def forget(conn: Connection) -> None:
-    """Drop the writes that wait: their transaction is rolled back."""
-    conn.info.get(_WAITING, []).clear()
+    """Drop the writes that wait: their transaction is rolled back. Those of a lost connection are lost with it."""
+    if not conn.invalidated:
+        conn.info.get(_WAITING, []).clear()
 
 
 def _values(shape: _Shape, row: Row) -> Sequence[Any]:

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -108,7 +109,11 @@ def test_a_charge_that_stone_does_not_know_is_ignored_and_another_one_is_malform
     plan = receive(CONFIRMED.delivery, CONFIRMED.config)
     assert run(plan, always(Reply(404))) == [Ignored(reason="charge_not_found")]
     other = Reply(200, CONFIRMED.exchanges[0][1].body.replace(b"ch_7dKq0PbHcVs4TnYe", b"ch_Other"))
-    for reply in (other, Reply(200, b"{}"), Reply(418)):
+    timeless = Reply(
+        200,
+        re.sub(rb'"(paid|created|updated)_at": "[^"]+"', rb'"\1_at": null', CONFIRMED.exchanges[0][1].body),
+    )
+    for reply in (other, timeless, Reply(200, b"{}"), Reply(418)):
         with pytest.raises(Malformed):
             run(receive(CONFIRMED.delivery, CONFIRMED.config), always(reply))
 
@@ -133,6 +138,8 @@ def test_an_order_that_stone_still_has_open_keeps_its_reservation() -> None:
         reply = Reply(200, body.replace(b'"canceled"', b'"%s"' % status)) if status else Reply(404)
         plan = receive(sample.delivery, sample.config)
         assert run(plan, always(reply)) == [Ignored(reason=reason)]
+    with pytest.raises(Malformed):
+        run(receive(sample.delivery, sample.config), always(Reply(200, body.replace(b"or_Yh5", b"or_Xx5"))))
 
 
 def test_a_name_that_would_lead_elsewhere_is_never_asked_for() -> None:
@@ -207,6 +214,13 @@ def test_texts_padded_with_blanks_or_empty_are_read_as_they_are_meant() -> None:
     assert payment(code="51000000000017 ", metadata={**metadata, **padded}) == payment()
     emptied = payment(metadata=dict.fromkeys(padded, ""))
     assert (emptied.terminal_ref, emptied.method, kinds(emptied)[-1]) == (None, "unknown", "reservation")
+
+
+def test_a_charge_without_an_order_stands_for_itself() -> None:
+    assert (payment(order=None).links, kinds(payment(order=None))) == (
+        (),
+        ["stone:atk", "pagarme:charge", "stone:itk"],
+    )
 
 
 def test_webhook_and_terminal_name_the_same_sale_alike() -> None:

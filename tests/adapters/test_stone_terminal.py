@@ -301,6 +301,16 @@ def test_a_slip_of_points_shows_what_was_earned_and_the_balance() -> None:
     ]
 
 
+def test_an_amount_too_long_for_its_line_gets_one_of_its_own() -> None:
+    facts = SlipFacts("Clube Exemplo", "cashback", 10**11, 10**22, None, None, "credited")
+    assert list(slip(facts, CONFIG))[3:] == ["Cashback", "+R$ 100.000.000.000.000.000.000,00".rjust(COLUMNS)]
+
+
+def test_a_slip_of_what_was_not_sold_shows_no_purchase() -> None:
+    lines = slip(SlipFacts("Clube Exemplo", "points", 0, 0, None, None, "declined"), CONFIG)
+    assert lines[2:] == ["Pagamento não aprovado: nada foi", "creditado."]
+
+
 def test_a_slip_of_cashback_speaks_in_reais_and_a_reversal_has_its_sign() -> None:
     facts = SlipFacts("Clube Exemplo", "cashback", 123456, -905, 100005, None, "cancelled")
     assert list(slip(facts, CONFIG))[2:5] == [

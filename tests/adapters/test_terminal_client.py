@@ -53,6 +53,7 @@ class Vendor(ThreadingHTTPServer):
         self.heard: list[tuple[str, str, bytes]] = []
         self.answers: dict[str, tuple[bytes, int, dict[str, Any]]] = {}
         self.reservation = "open"
+        self.sale: str | None = None
 
     @property
     def address(self) -> str:
@@ -92,12 +93,7 @@ class Vendor(ThreadingHTTPServer):
             }
         if asked.endswith("/close"):
             self.reservation = "closed"
-        return 200, {
-            "reservation": NUMBER,
-            "state": self.reservation,
-            "sale_id": None,
-            "slip": ["Pontos +45"],
-        }
+        return 200, {"reservation": NUMBER, "state": self.reservation, "sale_id": self.sale}
 
 
 class Talk(BaseHTTPRequestHandler):
@@ -231,9 +227,9 @@ def test_a_sale_whose_answer_never_came_is_found_if_the_hub_knows_it(hub: Vendor
     assert states(device) == ["unknown"]
     device.recover()
     assert states(device) == ["unknown"]
-    hub.reservation = "used"
+    hub.sale = "sal_1"  # a webhook brought it; the reservation itself is still open
     device.recover()
-    assert (states(device), printed(device)) == (["reported"], ["Pontos +45"])
+    assert (states(device), printed(device)) == (["reported"], [])
 
 
 def test_of_a_sale_whose_answer_never_came_the_operator_says_what_happened(
@@ -244,6 +240,27 @@ def test_of_a_sale_whose_answer_never_came_the_operator_says_what_happened(
     device.call_off(first)
     device.answered(second, ANSWER)
     assert (states(device), hub.reservation) == (["closed", "reported"], "closed")
+
+
+def test_what_cannot_be_asked_now_is_asked_at_the_next_start(hub: Vendor, tmp_path: Path) -> None:
+    device = terminal(hub, tmp_path)
+    named = device.sell(CPF, 4590, lambda _parameters: None)
+    device.sell(None, 4590, lambda _parameters: None)
+    hub.broken = [503, 503]
+    device.recover()
+    device.call_off(named)
+    assert states(device) == ["unknown", "unknown"]
+    hub.broken = [409]
+    device.call_off(named)
+    assert states(device) == ["closed", "unknown"]
+
+
+def test_a_hub_that_is_not_there_is_out_of_reach_and_nothing_is_lost(tmp_path: Path) -> None:
+    vendor = Vendor()
+    vendor.server_close()
+    device = terminal(vendor, tmp_path)
+    device.sell(CPF, 4590, lambda _parameters: ANSWER)
+    assert states(device) == ["answered"]
 
 
 def test_an_answer_delivered_twice_is_reported_once(hub: Vendor, tmp_path: Path) -> None:

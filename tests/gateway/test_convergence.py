@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, time
+from itertools import permutations
 from random import Random
 
 import pytest
@@ -123,12 +124,15 @@ async def test_days_of_several_purchases_end_at_the_truth(migrated_url: str) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [60_008, 60_028])
-async def test_every_permutation_of_six_deliveries_ends_at_the_truth(migrated_url: str, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "every"), [(60_008, 1), (60_028, 6)])
+async def test_every_permutation_of_six_deliveries_ends_at_the_truth(
+    migrated_url: str, seed: int, every: int
+) -> None:
+    """On PostgreSQL, and of the longer history, some of them."""
     history = generate(seed, purchases=1)
     received = history.received(Random(seed))
     six = [received[n::6] for n in range(6)]
-    orders = list(permutations(range(6))) if migrated_url.startswith("sqlite") else [*permutations(range(6))][::12]
+    orders = list(permutations(range(6)))[:: every if migrated_url.startswith("sqlite") else 12]
 
     async def in_order(world: World, order: tuple[int, ...]) -> None:
         club = await world.club(RATES_AT)

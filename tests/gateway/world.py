@@ -19,7 +19,7 @@ from contracts.connector import AnyConnector
 from contracts.documents import tax_id
 from contracts.facts import AnyFact, Trust
 from gateway import enrolment
-from gateway.access import PROGRAMME_SCOPES, Principal
+from gateway.access import PROGRAMME_SCOPES, Principal, Scope
 from gateway.catalogue import Catalogue
 from gateway.context import Context
 from gateway.hub import Hub
@@ -27,6 +27,8 @@ from gateway.installations import actions as installations
 from gateway.installations.actions import NewInstallation
 from gateway.installations.queries import secret_place
 from gateway.intake import Inbound, Outcome, Source, apply
+from gateway.keys import actions as keys
+from gateway.keys.actions import MadeKey, NewKey
 from gateway.ledger.queries import award_of, lot_of
 from gateway.members.actions import NewMember
 from gateway.members.queries import KnownMember
@@ -189,6 +191,13 @@ class Club:
             "active": True, "created_at": EPOCH,
         }))  # fmt: skip
         return terminal_id
+
+    async def api_key(self, *scopes: Scope) -> str:
+        """Make an API key of this programme; without `scopes` it may do everything."""
+        asked = NewKey(self.admin, self.programme_id, "test", frozenset(scopes) or PROGRAMME_SCOPES)
+        made = await self.world.hub.submit(keys.create, asked)
+        assert isinstance(made, MadeKey)
+        return made.text
 
     async def rows(self, table: Table, **where: object) -> list[dict[str, Any]]:
         """Return rows of this programme."""

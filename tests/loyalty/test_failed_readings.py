@@ -281,6 +281,7 @@ def test_a_report_cannot_give_one_payment_two_transaction_keys() -> None:
     hostile = paid("device", ATK, Key("stone:atk", "2"))
 
     assert seven([paid("file", ATK), paid("file", Key("stone:atk", "2")), hostile]) == [70, 70]
+    assert [s.flags for s in sales([hostile])] == [("key_conflict",)]
 
 
 def test_a_claim_cannot_make_two_believed_orders_one() -> None:
