@@ -68,8 +68,10 @@ def insert_new(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
 
 def put(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Insert `rows`, or overwrite those with the same primary key; of two with one key the later counts."""
-    last = {_key(table, row): row for row in rows}
-    _send(conn, table, [last[key] for key in sorted(last)], _on_conflict(table, add=()))
+    if len(rows) > 1:
+        last = {_key(table, row): row for row in rows}
+        rows = [last[key] for key in sorted(last)]
+    _send(conn, table, rows, _on_conflict(table, add=()))
 
 
 def add(conn: Connection, table: Table, rows: Sequence[Row], column: str) -> None:
@@ -86,7 +88,13 @@ def add(conn: Connection, table: Table, rows: Sequence[Row], column: str) -> Non
 
 
 def _key(table: Table, row: Row) -> tuple[Any, ...]:
-    return tuple([row[column.name] for column in table.primary_key])
+    key: tuple[Any, ...] = _pick_key(table)(row)
+    return key
+
+
+@lru_cache(maxsize=256)
+def _pick_key(table: Table) -> Callable[[Row], Any]:
+    return itemgetter(*(column.name for column in table.primary_key))
 
 
 @lru_cache(maxsize=256)

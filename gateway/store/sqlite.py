@@ -45,9 +45,9 @@ class SqliteDatabase:
 
     def __init__(self, file: str, lock: int) -> None:
         self._lock = lock
-        self._write_engine = _engine(file, "BEGIN IMMEDIATE", _PRAGMAS, poolclass=NullPool)
+        self._write_engine = _engine(file, _PRAGMAS, poolclass=NullPool)
         reading = (*_PRAGMAS, "PRAGMA query_only=ON")
-        self._read_engine = _engine(file, "BEGIN", reading, pool_size=READERS, max_overflow=0)
+        self._read_engine = _engine(file, reading, pool_size=READERS, max_overflow=0)
         self._orders: SimpleQueue[_Order | None] = SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="ponte-writer", daemon=True)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="ponte-reader")
@@ -95,7 +95,7 @@ class SqliteDatabase:
         os.close(self._lock)
 
     def _read(self, work: Callable[[Connection], Answer]) -> Answer:
-        with _outages_named(), self._read_engine.connect() as conn:
+        with _outages_named(), self._read_engine.connect() as conn, _transaction(conn, "BEGIN"):
             return work(conn)
 
     def _write(self) -> None:
@@ -107,13 +107,27 @@ class SqliteDatabase:
                 try:
                     if conn is None:
                         conn = leaving.enter_context(self._write_engine.connect())
-                    with _outages_named(), conn.begin():
+                    with _outages_named(), _transaction(conn, "BEGIN IMMEDIATE"):
                         outcome = order.work(conn)
                 except BaseException as raised:  # noqa: BLE001 -- it belongs to whoever waits, not to this thread
                     error = raised
                 # A loop that is gone waits for nothing.
                 with contextlib.suppress(RuntimeError):
                     order.loop.call_soon_threadsafe(_settle, order.answer, outcome, error)
+
+
+@contextlib.contextmanager
+def _transaction(conn: Connection, begin: str) -> Iterator[None]:
+    """Run one transaction of our own: the driver's takes the write lock too late, SQLAlchemy's costs a sale's time."""
+    driver: sqlite3.Connection = conn.connection.driver_connection  # type: ignore[assignment]
+    driver.execute(begin)
+    try:
+        yield
+        driver.execute("COMMIT")
+    except BaseException:
+        if driver.in_transaction:  # a full disk has rolled back by itself
+            driver.execute("ROLLBACK")
+        raise
 
 
 def _settle(answer: asyncio.Future[Any], outcome: Any, error: BaseException | None) -> None:
@@ -125,10 +139,10 @@ def _settle(answer: asyncio.Future[Any], outcome: Any, error: BaseException | No
         answer.set_exception(error)
 
 
-def _engine(file: str, begin: str, pragmas: Sequence[str], **pool: Any) -> Engine:
+def _engine(file: str, pragmas: Sequence[str], **pool: Any) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=file),
-        # Transactions are begun by us: the driver's own begin takes the write lock too late.
+        isolation_level="AUTOCOMMIT",  # `_transaction` begins and ends them
         connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 5},
         hide_parameters=True,
         **pool,
@@ -138,10 +152,6 @@ def _engine(file: str, begin: str, pragmas: Sequence[str], **pool: Any) -> Engin
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         for pragma in pragmas:
             connection.execute(pragma)
-
-    @event.listens_for(engine, "begin")
-    def start(conn: Connection) -> None:
-        conn.exec_driver_sql(begin)
 
     return engine
 
