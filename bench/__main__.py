@@ -32,12 +32,15 @@ _SIGNATURE = HmacFields((SECRET.encode(),))
 
 def _requests(seeded: Seeded, first: int, many: int, partners: int) -> list[bytes]:
     """Return `many` signed deliveries of one sale each, spread over `partners` installations."""
-    now = datetime.now(UTC)  # noqa: TID251 -- a benchmark runs on the machine's clock
+    now = datetime.now(UTC)
     made = []
     for n in range(first, first + many):
         fact = {
             "about": "payment",
-            "keys": [["stone:atk", f"{51_000_000_000_000 + n}"], ["stone:itk", f"PB0000X00001-6.4.1-AAAAAA-{n}"]],
+            "keys": [
+                ["stone:atk", f"{51_000_000_000_000 + n}"],
+                ["stone:itk", f"PB0000X00001-6.4.1-AAAAAA-{n}"],
+            ],
             "method": "credit",
             "captured_cents": 1_000 + n % 9_000,
             "sold_at": now.isoformat(),

@@ -1,4 +1,4 @@
-"""A load generator in a process of its own: keep-alive connections that each send the next request at once."""
+"""A load generator in a process of its own: connections that send the next request at once."""
 
 import asyncio
 import pickle

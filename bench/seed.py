@@ -16,7 +16,7 @@ from gateway.store import Connection, rows
 from gateway.store import tables as t
 
 SECRET = "bench-secret-of-a-generic-installation"  # noqa: S105 -- of a database that lives for one run
-LONG_AGO = datetime.now(UTC) - timedelta(days=400)  # noqa: TID251 -- a benchmark runs on the machine's clock
+LONG_AGO = datetime.now(UTC) - timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +54,34 @@ def _lay(context: Context, conn: Connection, items: Sequence[Any]) -> list[None]
     wrapped = context.vault.new_programme_key()
     keys = context.vault.programme("prg_bench", wrapped)
     ours = {"programme_id": "prg_bench"}
-    fixed = {"name": "Bench", "unit": "points", "mode": "coalition", "zone": "America/Sao_Paulo", "active": True}
-    programme = {**ours, **fixed, "policy": "{}", "key_wrapped": wrapped, "created_at": LONG_AGO, "version": 1}
+    fixed = {
+        "name": "Bench",
+        "unit": "points",
+        "mode": "coalition",
+        "zone": "America/Sao_Paulo",
+        "active": True,
+    }
+    programme = {
+        **ours,
+        **fixed,
+        "policy": "{}",
+        "key_wrapped": wrapped,
+        "created_at": LONG_AGO,
+        "version": 1,
+    }
     rows.insert(conn, t.programme, [programme])
-    companies = [{**ours, "partner_id": f"par_{n}", "created_at": LONG_AGO, "version": 1} for n in range(partners)]
+    companies = [
+        {**ours, "partner_id": f"par_{n}", "created_at": LONG_AGO, "version": 1} for n in range(partners)
+    ]
     rows.insert(conn, t.partner, [{**c, "name": c["partner_id"], "funding": "issuance"} for c in companies])
     rate = {"rate_micro": 1_500_000, "valid_from": LONG_AGO, "recorded_at": LONG_AGO}
     rows.insert(conn, t.rate, [{**ours, "partner_id": c["partner_id"], **rate} for c in companies])
     people = [(f"mem_{n}", keys.blind_index(document)) for n, document in enumerate(documents)]
     common = {**ours, "blocked": False, "member_since": LONG_AGO, "created_at": LONG_AGO, "version": 1}
     wrapped_member = keys.new_member_key()
-    rows.insert(conn, t.member, [{**common, "member_id": m, "key_wrapped": wrapped_member} for m, _ in people])
+    rows.insert(
+        conn, t.member, [{**common, "member_id": m, "key_wrapped": wrapped_member} for m, _ in people]
+    )
     who = {**ours, "role": "holder", "document_sealed": b"", "since_at": LONG_AGO}
     rows.insert(conn, t.identity, [{**who, "document_index": i, "member_id": m} for m, i in people])
     return [None]

@@ -108,5 +108,3 @@ async def working(hub: Hub) -> AsyncIterator[None]:
 def api_of(hub: Hub) -> FastAPI:
     """Return the FastAPI application alone, for its OpenAPI document."""
     return build_api(hub)
-
-

@@ -12,7 +12,8 @@ from typing import Annotated, Literal, TypeAlias, cast
 import typer
 
 Json: TypeAlias = Annotated[
-    bool, typer.Option("--json", envvar="PONTE_JSON", help="Print JSON for programs instead of text for people.")
+    bool,
+    typer.Option("--json", envvar="PONTE_JSON", help="Print JSON for programs instead of text for people."),
 ]
 
 app = typer.Typer(
@@ -49,9 +50,12 @@ def _plainly() -> Iterator[None]:
 def serve(
     *,
     host: Annotated[str, typer.Option(envvar="PONTE_HOST", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="PONTE_PORT", min=0, max=65_535, help="0 takes a free one.")] = 8000,
+    port: Annotated[
+        int, typer.Option(envvar="PONTE_PORT", min=0, max=65_535, help="0 takes a free one.")
+    ] = 8000,
     no_worker: Annotated[
-        bool, typer.Option("--no-worker", envvar="PONTE_NO_WORKER", help="Leave what is due to another process.")
+        bool,
+        typer.Option("--no-worker", envvar="PONTE_NO_WORKER", help="Leave what is due to another process."),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -65,7 +69,9 @@ def serve(
 @app.command()
 def work(
     *,
-    once: Annotated[bool, typer.Option("--once", envvar="PONTE_ONCE", help="Do what is due, then end.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", envvar="PONTE_ONCE", help="Do what is due, then end.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Do what is due by the clock, without HTTP. Takes the place of a hub: one process writes a database."""
@@ -102,7 +108,8 @@ def trigger(
     *,
     hub: Hub = "http://127.0.0.1:8000",
     file: Annotated[
-        Path | None, typer.Option(envvar="PONTE_FILE", help="What to send, byte for byte; - is standard input.")
+        Path | None,
+        typer.Option(envvar="PONTE_FILE", help="What to send, byte for byte; - is standard input."),
     ] = None,
     installation: Annotated[
         str | None, typer.Option(envvar="PONTE_INSTALLATION", help="Send a webhook to this installation.")
@@ -121,9 +128,12 @@ def trigger(
     event: Annotated[
         str | None, typer.Option(envvar="PONTE_EVENT", help="Another event type, such as charge.refunded.")
     ] = None,
-    account: Annotated[str | None, typer.Option(envvar="PONTE_ACCOUNT", help="Another vendor account.")] = None,
+    account: Annotated[
+        str | None, typer.Option(envvar="PONTE_ACCOUNT", help="Another vendor account.")
+    ] = None,
     answer: Annotated[
-        str | None, typer.Option(envvar="PONTE_ANSWER", help="The payment application's answer, instead of a file.")
+        str | None,
+        typer.Option(envvar="PONTE_ANSWER", help="The payment application's answer, instead of a file."),
     ] = None,
     cpf: Annotated[str | None, typer.Option(envvar="PONTE_CPF", help="CPF typed at the terminal.")] = None,
     reservation: Annotated[
@@ -133,7 +143,8 @@ def trigger(
         str | None, typer.Option(envvar="PONTE_CLAIM_CPF", help="CPF that claims the sale afterwards.")
     ] = None,
     claim_key: Annotated[
-        str | None, typer.Option(envvar="PONTE_CLAIM_KEY", help="kind=value of the sale; default: the charge.")
+        str | None,
+        typer.Option(envvar="PONTE_CLAIM_KEY", help="kind=value of the sale; default: the charge."),
     ] = None,
     api_key: Annotated[
         str | None, typer.Option(envvar="PONTE_API_KEY", help="Key with sales:write, for the claim.")
@@ -166,11 +177,14 @@ def trigger(
     raise typer.Exit(0 if accepted else 1)
 
 
-keys = typer.Typer(help="API keys: make, list, revoke. While a hub runs, use /v1/keys instead.", no_args_is_help=True)
+keys = typer.Typer(
+    help="API keys: make, list, revoke. While a hub runs, use /v1/keys instead.", no_args_is_help=True
+)
 app.add_typer(keys, name="keys")
 
 Programme: TypeAlias = Annotated[
-    str | None, typer.Option("--programme", envvar="PONTE_PROGRAMME", help="Id of a programme; none is the hub.")
+    str | None,
+    typer.Option("--programme", envvar="PONTE_PROGRAMME", help="Id of a programme; none is the hub."),
 ]
 
 
@@ -179,11 +193,16 @@ def create_key(
     *,
     scope: Annotated[list[str], typer.Option(envvar="PONTE_SCOPE", help="What it may do; repeat for more.")],
     programme: Programme = None,
-    partner: Annotated[str | None, typer.Option(envvar="PONTE_PARTNER", help="Bind it to one partner.")] = None,
-    expires_days: Annotated[
-        int | None, typer.Option(envvar="PONTE_EXPIRES_DAYS", min=1, max=36_500, help="Days it counts; none: for ever.")
+    partner: Annotated[
+        str | None, typer.Option(envvar="PONTE_PARTNER", help="Bind it to one partner.")
     ] = None,
-    name: Annotated[str, typer.Option(envvar="PONTE_NAME", help="What people will call it.")] = "command line",
+    expires_days: Annotated[
+        int | None,
+        typer.Option(envvar="PONTE_EXPIRES_DAYS", min=1, max=36_500, help="Days it counts; none: for ever."),
+    ] = None,
+    name: Annotated[
+        str, typer.Option(envvar="PONTE_NAME", help="What people will call it.")
+    ] = "command line",
     json: Json = False,
 ) -> None:
     """Make an API key and show it, once."""
@@ -213,7 +232,12 @@ def list_keys(*, programme: Programme = None, json: Json = False) -> None:
 
 
 @keys.command("revoke")
-def revoke_key(key_id: Annotated[str, typer.Argument(help="As `ponte keys list` shows it.")], *, programme: Programme = None, json: Json = False) -> None:
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(help="As `ponte keys list` shows it.")],
+    *,
+    programme: Programme = None,
+    json: Json = False,
+) -> None:
     """End a key at once and for ever."""
     from gateway.commands import keys as work_on
     from gateway.commands.running import settings_of
@@ -231,7 +255,9 @@ def verify(
     *,
     sales: Annotated[
         int | None,
-        typer.Option(envvar="PONTE_SALES", min=0, help="Derive at most so many purchases of each programme again."),
+        typer.Option(
+            envvar="PONTE_SALES", min=0, help="Derive at most so many purchases of each programme again."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

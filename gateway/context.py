@@ -39,7 +39,7 @@ class Memory:
         self._known.pop(programme_id, None)
         self._known.pop(ANY_PROGRAMME, None)
 
-    def peek(self, programme_id: str, what: Hashable) -> Any:  # noqa: ANN401 -- whatever `get` was given
+    def peek(self, programme_id: str, what: Hashable) -> Any:
         """Return `what` if it is known, else `None`; never loads."""
         return self._known.get(programme_id, {}).get(what)
 

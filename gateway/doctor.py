@@ -46,7 +46,10 @@ async def examine(environ: Mapping[str, str], clock: Clock) -> list[Finding]:
         settings = Settings.read(environ)
     except SettingsRefused as refused:
         return [*findings, Finding("settings", right=False, sentence=str(refused))]
-    findings += [Finding("settings", right=True, sentence=f"Data in {settings.data_dir}."), _space(settings.data_dir)]
+    findings += [
+        Finding("settings", right=True, sentence=f"Data in {settings.data_dir}."),
+        _space(settings.data_dir),
+    ]
     file = sqlite_file(settings.database_url)
     if file is not None and not file.exists():
         return [*findings, Finding("database", right=True, sentence="None yet: `ponte serve` creates it.")]
@@ -64,11 +67,17 @@ def _packages() -> Finding:
     folders = {name: _folder(name) for name in PACKAGES}
     strangers = sorted(name for name, folder in folders.items() if folder != folders["gateway"])
     if strangers:
-        return Finding("packages", right=False, sentence=f"Not of this distribution: {', '.join(strangers)}. Uninstall it.")
+        return Finding(
+            "packages",
+            right=False,
+            sentence=f"Not of this distribution: {', '.join(strangers)}. Uninstall it.",
+        )
     try:
         installed = version(DISTRIBUTION)
     except PackageNotFoundError:
-        return Finding("packages", right=False, sentence=f"{DISTRIBUTION} is not installed: run pip install -e .")
+        return Finding(
+            "packages", right=False, sentence=f"{DISTRIBUTION} is not installed: run pip install -e ."
+        )
     return Finding("packages", right=True, sentence=f"{DISTRIBUTION} {installed} in {folders['gateway']}.")
 
 
@@ -103,7 +112,9 @@ def _sane_clock(now: datetime) -> Finding:
 def _space(folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free
     right = free >= FREE_BYTES_MIN
-    return Finding("disk", right, f"{free // 1024**2} MiB free{'.' if right else '; at least 256 are needed.'}")
+    return Finding(
+        "disk", right, f"{free // 1024**2} MiB free{'.' if right else '; at least 256 are needed.'}"
+    )
 
 
 async def _database(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
@@ -114,11 +125,15 @@ async def _database(settings: Settings, now: datetime) -> AsyncIterator[Finding]
         return
     yield Finding("database", right=True, sentence="Reached, and its schema is this version's.")
     if learned_at is not None and learned_at > now + CLOCK_SLACK:
-        yield Finding("clock", right=False, sentence=f"Behind the ledger, which learned something at {learned_at}.")
+        yield Finding(
+            "clock", right=False, sentence=f"Behind the ledger, which learned something at {learned_at}."
+        )
     try:
         database = await open_database(settings.database_url, allow_unsafe=settings.unsafe_database)
     except DatabaseHeld:
-        yield Finding("writer", right=True, sentence="A running hub holds the database and has checked its durability.")
+        yield Finding(
+            "writer", right=True, sentence="A running hub holds the database and has checked its durability."
+        )
     except DatabaseRefused as refused:
         yield Finding("writer", right=False, sentence=str(refused))
     else:

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gateway.store import Connection
-
 from contracts.documents import TaxId
 from gateway import audit
 from gateway.access import Principal
@@ -26,6 +24,7 @@ from gateway.programmes.queries import keys as keys_of
 from gateway.sales import actions as sales
 from gateway.sales import queries as sale_queries
 from gateway.sales.dossiers import Scope
+from gateway.store import Connection
 from loyalty.refusals import Refusal
 
 

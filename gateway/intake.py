@@ -6,7 +6,7 @@ A delivery, its evidence, its sale, its movements and its answer are one transac
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from contracts.documents import tax_id
@@ -34,9 +34,7 @@ from gateway.sales.actions import Recorded
 from gateway.sales.dossiers import Arrival, Scope
 from gateway.store import Connection, rows
 from gateway.store import tables as t
-from loyalty.evidence import RANK
-
-CLOCK_TOLERANCE = timedelta(minutes=10)
+from loyalty.evidence import RANK, is_future
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """One delivery understood: its source, its facts, and the bytes to keep (`None`: kept by somebody else)."""
+    """One delivery understood: its source, its facts, and the bytes to keep (`None`: kept elsewhere)."""
 
     source: Source
     facts: tuple[AnyFact, ...]
@@ -102,7 +100,7 @@ def apply(context: Context, conn: Connection, items: Sequence[Inbound]) -> list[
 def _known_deliveries(
     conn: Connection, items: Sequence[Inbound]
 ) -> dict[tuple[str, str, str | None], dict[str, Any]]:
-    """Return what is stored of the same bytes; one that waits or is parked has no outcome and is applied now."""
+    """Return what is stored of the same bytes; one that waits or is parked is applied now."""
     keys = [(i.source.programme_id, i.source.installation_id, i.body_hash) for i in items if i.body_hash]
     found = rows.fetch(conn, t.delivery, ("programme_id", "installation_id", "body_hash"), keys)
     return {(row["programme_id"], row["installation_id"], row["body_hash"]): row for row in found}
@@ -111,7 +109,10 @@ def _known_deliveries(
 def _apply_fresh(context: Context, conn: Connection, items: dict[int, Inbound]) -> dict[int, Outcome]:
     read = {n: _read(context, conn, item) for n, item in items.items()}
     recorded = iter(sales.record(context, conn, [a for said in read.values() for a in said.arrivals]))
-    return {n: _outcome(items[n], [next(recorded) for _ in said.arrivals], said.ignored) for n, said in read.items()}
+    return {
+        n: _outcome(items[n], [next(recorded) for _ in said.arrivals], said.ignored)
+        for n, said in read.items()
+    }
 
 
 @dataclass(slots=True)
@@ -126,35 +127,35 @@ def _read(context: Context, conn: Connection, item: Inbound) -> _Said:
     said = _Said()
     for fact in item.facts:
         match fact:
+            case PaymentEvidence() | DocumentEvidence() if is_future(fact, item.received_at):
+                said.ignored.append("future_sale")
             case PaymentEvidence() | DocumentEvidence():
-                if _from_the_future(fact, item.received_at):
-                    said.ignored.append("future_sale")
-                else:
-                    said.arrivals.append(_arrival(context, conn, item, fact, said))
+                said.arrivals.append(_arrival(context, conn, item, fact, said))
             case Coverage():
                 said.ignored += _cover(context, conn, item, fact)
             case ReservationClosed():
                 its = (item.source.programme_id, item.source.partner_id, fact.reservation.value)
                 reservations.end(conn, [its], "closed")
-            case Ignored():
-                said.ignored.append(fact.reason)
-            case MemberSeen():
-                said.ignored.append("enrolment_by_source_off")
-            case VoucherUse():
-                said.ignored.append("vouchers_not_served")
+            case MemberSeen() | VoucherUse() | Ignored():
+                said.ignored.append(_why_nothing(fact))
     return said
 
 
-def _from_the_future(evidence: PaymentEvidence | DocumentEvidence, received_at: datetime) -> bool:
-    """A clock more than ten minutes ahead is refused (R3): its statement would win every register for ever."""
-    latest = received_at + CLOCK_TOLERANCE
-    return evidence.as_of > latest or (evidence.sold_at is not None and evidence.sold_at > latest)
+def _why_nothing(fact: MemberSeen | VoucherUse | Ignored) -> str:
+    """Return why a fact changes nothing: the connector's reason, or that the hub does not serve it."""
+    if isinstance(fact, Ignored):
+        return fact.reason
+    return "enrolment_by_source_off" if isinstance(fact, MemberSeen) else "vouchers_not_served"
 
 
 def _arrival(
-    context: Context, conn: Connection, item: Inbound, evidence: PaymentEvidence | DocumentEvidence, said: _Said
+    context: Context,
+    conn: Connection,
+    item: Inbound,
+    evidence: PaymentEvidence | DocumentEvidence,
+    said: _Said,
 ) -> Arrival:
-    """Stamp one evidence: trust as granted (a payload can only lower it), owner as blind index, merchant as store."""
+    """Stamp one evidence: trust as granted or less, owner as blind index, merchant as store."""
     source = item.source
     book = book_of(context, conn, source.programme_id)
     owner = None
@@ -177,7 +178,7 @@ def _arrival(
 
 
 def owner_of(keys: ProgrammeKeys, document: str) -> str | None:
-    """Return the blind index of a CPF or CNPJ in any writing, or `None` if it is not one (the sale stays unlinked)."""
+    """Return the blind index of a CPF or CNPJ in any writing; `None`: the sale stays unlinked."""
     try:
         return keys.blind_index(tax_id(document).text)
     except Malformed:
@@ -204,7 +205,7 @@ def _cover(context: Context, conn: Connection, item: Inbound, fact: Coverage) ->
 
 
 def _decide_covered(context: Context, conn: Connection, items: dict[int, Inbound]) -> None:
-    """Conclude again the sales that newly covered days may decide, after everything else of the batch is filed."""
+    """Conclude again the sales that newly covered days may decide, once the batch is filed."""
     dossiers: dict[str, Scope] = {}
     for item in items.values():
         book = book_of(context, conn, item.source.programme_id)
@@ -222,7 +223,13 @@ def _outcome(item: Inbound, recorded: list[Recorded], ignored: list[str]) -> Out
         "outcome": "recorded" if recorded else "ignored",
         "delivery_id": item.delivery_id,
         "sales": [
-            {"sale_id": r.sale_id, "state": r.state, "units": r.units, "pending_units": r.pending, "reason": r.reason}
+            {
+                "sale_id": r.sale_id,
+                "state": r.state,
+                "units": r.units,
+                "pending_units": r.pending,
+                "reason": r.reason,
+            }
             for r in recorded
         ],
     }

@@ -39,7 +39,9 @@ KINDS: Mapping[str, Kind] = {
     "idempotency_key_missing": Kind(400, "Idempotency key missing", "Envie o cabeçalho Idempotency-Key."),
     "unauthenticated": Kind(401, "Unauthenticated", "Credencial ausente, inválida ou vencida."),
     "stale_timestamp": Kind(
-        401, "Stale timestamp", "O relógio do terminal está errado; acerte-o pelo cabeçalho Date desta resposta."
+        401,
+        "Stale timestamp",
+        "O relógio do terminal está errado; acerte-o pelo cabeçalho Date desta resposta.",
     ),
     "forbidden": Kind(403, "Forbidden", "Esta credencial não permite esta operação."),
     "not_found": Kind(404, "Not found", "Não encontrado."),

@@ -40,7 +40,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._listening()
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 -- uvicorn's interface
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # uvicorn would raise the signal again afterwards, and the process would look killed.
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True

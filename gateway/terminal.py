@@ -1,6 +1,6 @@
 """What a payment terminal asks and reports: a CPF before payment, a result after it, a slip to print.
 
-A nonce names one request for ever: re-sent with the same body it hears the first answer, whatever happened since.
+A nonce names one request for ever: re-sent with the same body it hears the first answer.
 """
 
 import json
@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias
-
 
 from contracts.connector import SlipFacts, Terminal, TerminalReport
 from contracts.documents import tax_id
@@ -32,7 +31,7 @@ Answer: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One authenticated request of a device. `amount_cents` belongs to a reservation, `answer` to a result."""
+    """One authenticated request of a device. A reservation has `amount_cents`, a result an `answer`."""
 
     device: TerminalDevice
     installed: Installed
@@ -62,11 +61,13 @@ class Call:
     def source(self) -> Source:
         """A device is believed as a device, whatever its installation was granted."""
         device = self.device
-        return Source(device.programme_id, device.partner_id, device.installation_id, device.store_id, "device")
+        return Source(
+            device.programme_id, device.partner_id, device.installation_id, device.store_id, "device"
+        )
 
 
 def understood(call: Call) -> Call:
-    """Return `call` with the facts that the device's answer holds. Refused (`Malformed`): an answer nobody knows."""
+    """Return `call` with the facts of the device's answer. Refused (`Malformed`): one nobody knows."""
     told = TerminalReport(
         terminal_ref=call.device.serial,
         merchant_ref=call.device.store_id,
@@ -265,6 +266,9 @@ def _close(_context: Context, conn: Connection, calls: Sequence[Call]) -> list[A
     return [
         Refusal("reservation_unknown")
         if row is None
-        else {"reservation": row["reservation_ref"], "state": "closed" if row["state"] == "open" else row["state"]}
+        else {
+            "reservation": row["reservation_ref"],
+            "state": "closed" if row["state"] == "open" else row["state"],
+        }
         for row in known
     ]

@@ -1,4 +1,4 @@
-"""The worker: what is due by the clock, done in sets. Every job may run late or twice; the ledger ends the same.
+"""The worker: what is due by the clock, done in sets. A job may run late or twice; the ledger ends the same.
 
 Rows are the truth: the loop only looks which of them are due.
 """
@@ -52,7 +52,7 @@ async def run_for_ever(hub: Hub, stop: asyncio.Event) -> None:
             busy = await run_due(hub)
         except Unavailable:
             busy = 0
-        except Exception:
+        except Exception:  # noqa: BLE001 -- the loop must outlive whatever one job met
             _log.exception("worker failed")
             busy = 0
         if not busy:
@@ -88,11 +88,13 @@ async def _finish(hub: Hub, row: dict[str, Any]) -> None:
     except RetryLater as later:
         await _put_off(hub, row, "vendor_busy", later.after_seconds)
     except SignInAgain:
-        await hub.submit(installations.set_state, (row["programme_id"], row["installation_id"], "needs_attention"))
+        await hub.submit(
+            installations.set_state, (row["programme_id"], row["installation_id"], "needs_attention")
+        )
         await _put_off(hub, row, "sign_in_again", None)
     except (Malformed, VendorRefused) as refused:
         await _put_off(hub, row, type(refused).__name__.lower(), None)
-    except Exception as bug:
+    except Exception as bug:  # noqa: BLE001 -- whatever escapes a connector is a bug of that connector
         hub.metrics.bug(installed.connector.slug)
         _log.exception("connector bug", installation=row["installation_id"], kind=type(bug).__name__)
         await _put_off(hub, row, "connector_bug", None)
@@ -121,9 +123,7 @@ async def _asked(hub: Hub, installed: Installed, delivery: Delivery) -> Iterable
 
 
 async def _put_off(hub: Hub, row: dict[str, Any], reason: str, after_seconds: int | None) -> None:
-    await hub.submit(
-        installations.put_off, (row["programme_id"], row["delivery_id"], reason, after_seconds)
-    )
+    await hub.submit(installations.put_off, (row["programme_id"], row["delivery_id"], reason, after_seconds))
 
 
 async def activate_awards(hub: Hub) -> int:

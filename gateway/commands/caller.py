@@ -42,9 +42,13 @@ class Caller:
         self.base_url = base_url
         self._transport = Transport(_ANYWHERE, clock)
 
-    async def send(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Heard:
+    async def send(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Heard:
         """Return the answer to one request. Refuses (`CommandRefused`) a hub that does not answer."""
-        asked = Request(method, path, body=body, headers={"content-type": "application/json", **(headers or {})})
+        asked = Request(
+            method, path, body=body, headers={"content-type": "application/json", **(headers or {})}
+        )
         return await self._heard(asked)
 
     async def call(
@@ -53,7 +57,9 @@ class Caller:
         """Return the answer of /v1 to the holder of an API key."""
         sent = b"" if body is None else json.dumps(body).encode()
         typed = {"content-type": "application/json"} if sent else {}
-        asked = Request(method, path, body=sent, headers={**typed, **BearerAuth(key).headers(), **(headers or {})})
+        asked = Request(
+            method, path, body=sent, headers={**typed, **BearerAuth(key).headers(), **(headers or {})}
+        )
         return await self._heard(asked)
 
     async def _heard(self, asked: Request) -> Heard:

@@ -23,7 +23,11 @@ def show_connectors(*, as_json: bool) -> None:
         table.add_column(heading)
     for each in found:
         table.add_row(
-            each["slug"], each["name"], ", ".join(each["capabilities"]), ", ".join(each["trusts"]), each["docs"]
+            each["slug"],
+            each["name"],
+            ", ".join(each["capabilities"]),
+            ", ".join(each["trusts"]),
+            each["docs"],
         )
     Console().print(table)
 

@@ -43,6 +43,9 @@ def work(environ: Mapping[str, str], *, once: bool, as_json: bool) -> None:
         return
 
     def working() -> None:
-        typer.echo(json.dumps({"pid": os.getpid()}) if as_json else "Ponte is working (Ctrl-C stops it)", err=not as_json)
+        typer.echo(
+            json.dumps({"pid": os.getpid()}) if as_json else "Ponte is working (Ctrl-C stops it)",
+            err=not as_json,
+        )
 
     serving.run(serving.work(settings, working))

@@ -126,7 +126,9 @@ def report(hub: str, told: Report, sender: Sender) -> list[Heard]:
 def show(heard: list[Heard], *, as_json: bool) -> bool:
     """Print the answers; return whether all were accepted."""
     if as_json:
-        typer.echo(json.dumps([{"status": each.status, "body": each.body} for each in heard], ensure_ascii=False))
+        typer.echo(
+            json.dumps([{"status": each.status, "body": each.body} for each in heard], ensure_ascii=False)
+        )
     else:
         for each in heard:
             typer.secho(f"HTTP {each.status}", fg="green" if each.accepted else "red", err=True)

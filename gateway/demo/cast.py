@@ -3,7 +3,7 @@
 People and companies are invented; their CPFs only have true check digits.
 """
 
-import random  # noqa: TID251 -- a seed must draw the same day again, and nothing drawn here is a secret
+import random
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -11,8 +11,32 @@ from gateway.demo.reckoning import earned_units
 
 Unit: TypeAlias = Literal["points", "cashback"]
 
-_FIRST = ("Ana", "Bruno", "Carla", "Davi", "Elisa", "Fábio", "Gabriela", "Heitor", "Iara", "João", "Lia", "Otávio")
-_LAST = ("Almeida", "Barros", "Cardoso", "Duarte", "Esteves", "Freitas", "Moraes", "Nunes", "Prado", "Teixeira")
+_FIRST = (
+    "Ana",
+    "Bruno",
+    "Carla",
+    "Davi",
+    "Elisa",
+    "Fábio",
+    "Gabriela",
+    "Heitor",
+    "Iara",
+    "João",
+    "Lia",
+    "Otávio",
+)
+_LAST = (
+    "Almeida",
+    "Barros",
+    "Cardoso",
+    "Duarte",
+    "Esteves",
+    "Freitas",
+    "Moraes",
+    "Nunes",
+    "Prado",
+    "Teixeira",
+)
 _MARKETS = ("Mercado Aurora", "Empório do Vale", "Mercearia Bom Dia", "Supermercado Ipê")
 _STATIONS = ("Posto Horizonte", "Posto Três Irmãos", "Posto da Serra")
 _BAKERIES = ("Padaria do Largo", "Padaria Estrela", "Padaria Pão da Vila")
@@ -54,7 +78,7 @@ class Dice:
     """All that chance decides in the demo."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 -- see the import
+        self._random = random.Random(seed)
 
     def cast(self, seed: int) -> Cast:
         """Return the people and companies of the day."""

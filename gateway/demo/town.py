@@ -92,11 +92,17 @@ def must(heard: Heard, what: str) -> Any:
     return heard.body
 
 
-async def found_town(hub: Caller, hub_key: str, stone_url: str, cast: Cast, dice: Dice, account: str | None) -> Town:
+async def found_town(
+    hub: Caller, hub_key: str, stone_url: str, cast: Cast, dice: Dice, account: str | None
+) -> Town:
     """Make two programmes with their shops and members."""
     points = await _programme(hub, hub_key, "Clube Ponte", "points", "coalition")
     cashback = await _programme(hub, hub_key, f"{cast.bakery.name} Cashback", "cashback", "proprietary")
-    signed = {"authenticity": "rs256", "jwks_url": f"{stone_url}/.well-known/jwks.json", "base_url": stone_url}
+    signed = {
+        "authenticity": "rs256",
+        "jwks_url": f"{stone_url}/.well-known/jwks.json",
+        "base_url": stone_url,
+    }
     asked = {
         "authenticity": "basic",
         "base_url": stone_url,
@@ -110,7 +116,9 @@ async def found_town(hub: Caller, hub_key: str, stone_url: str, cast: Cast, dice
         hub_key=hub_key,
         points=points,
         cashback=cashback,
-        market=await build.shop(points, cast.market, {**signed, "account_id": account or build.account()}, online=True),
+        market=await build.shop(
+            points, cast.market, {**signed, "account_id": account or build.account()}, online=True
+        ),
         station=await build.shop(points, cast.station, {**asked, "account_id": build.account()}),
         bakery=await build.shop(cashback, cast.bakery, {**signed, "account_id": build.account()}),
     )
@@ -121,7 +129,9 @@ async def found_town(hub: Caller, hub_key: str, stone_url: str, cast: Cast, dice
     return town
 
 
-async def register(town: Town, programme: Programme, person: Person, since: str | None = None) -> dict[str, Any]:
+async def register(
+    town: Town, programme: Programme, person: Person, since: str | None = None
+) -> dict[str, Any]:
     """Make a person a member, from now on or since an earlier day."""
     said = {
         "cpf": person.cpf,

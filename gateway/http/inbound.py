@@ -1,4 +1,4 @@
-"""`POST /in/{installation}`: bytes from a vendor become facts, and facts a ledger, before the answer is given.
+"""`POST /in/{installation}`: a vendor's bytes become facts, and facts a ledger, before the answer.
 
 Plain ASGI, found before FastAPI's router: this is the lane that every sale takes.
 """
@@ -29,7 +29,7 @@ _JSON = (b"content-type", b"application/json")
 
 
 async def deliver(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one delivery: 200 applied or ignored, 202 kept for later, 401 forged, 422 card data, 503 busy."""
+    """Answer one delivery: 200 applied, 202 kept for later, 401 forged, 422 card data, 503 busy."""
     if scope["method"] != "POST":
         raise Problem("method_not_allowed", headers={"allow": "POST"})
     installed = await hub.installed(scope["path"].removeprefix("/in/").partition("/")[0])
@@ -87,7 +87,7 @@ async def _understand(
         raise Problem("unauthenticated") from None
     except Malformed as malformed:
         return await _keep(hub, installed, delivery, "parked", malformed.why)
-    except Exception as bug:
+    except Exception as bug:  # noqa: BLE001 -- whatever escapes a connector is a bug of that connector
         hub.metrics.bug(slug)
         _log.exception("connector bug", installation=installed.installation_id, kind=type(bug).__name__)
         return await _keep(hub, installed, delivery, "parked", "connector_bug")

@@ -69,7 +69,9 @@ async def serve_terminal(hub: Hub, scope: Scope, receive: Receive, send: Send) -
                 raise _refused(Refusal("reservation_unknown"))
             await answer_json(send, 200, found)
         case ("POST", ["reservations", number, "close"]):
-            await answer_json(send, 200, await _called(hub, terminal.close, _call(device, reservation=number)))
+            await answer_json(
+                send, 200, await _called(hub, terminal.close, _call(device, reservation=number))
+            )
         case (_, ["reservations"] | ["results"] | ["reservations", _] | ["reservations", _, "close"]):
             raise Problem("method_not_allowed")
         case _:
@@ -79,7 +81,10 @@ async def serve_terminal(hub: Hub, scope: Scope, receive: Receive, send: Send) -
 async def _authenticated(hub: Hub, scope: Scope, receive: Receive) -> Device:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     delivery = Delivery(
-        body=await whole_body(receive), headers=headers, received_at=hub.context.clock(), method=scope["method"]
+        body=await whole_body(receive),
+        headers=headers,
+        received_at=hub.context.clock(),
+        method=scope["method"],
     )
     device = await hub.terminal(headers.get("x-ponte-key", ""))
     installed = await hub.installed(device.installation_id) if device is not None else None
@@ -96,7 +101,7 @@ async def _authenticated(hub: Hub, scope: Scope, receive: Receive) -> Device:
     return device, installed, delivery, body_hash
 
 
-def _parsed(model: type["Body"], device: Device) -> Any:  # noqa: ANN401 -- the model that was asked for
+def _parsed(model: type["Body"], device: Device) -> Any:
     try:
         return model.model_validate_json(device[2].body)
     except ValidationError as error:
@@ -133,7 +138,9 @@ def _understood(call: Call) -> Call:
     try:
         return terminal.understood(call)
     except Malformed:
-        raise Problem("invalid", errors=[FieldError("#/answer", "Resposta do terminal não reconhecida.")]) from None
+        raise Problem(
+            "invalid", errors=[FieldError("#/answer", "Resposta do terminal não reconhecida.")]
+        ) from None
 
 
 async def _called(hub: Hub, action: Callable[..., Any], call: Call) -> dict[str, Any]:

@@ -65,7 +65,9 @@ def install(context: Context, conn: Connection, items: Sequence[NewInstallation]
             continue
         taken.add(at)
         installation_id = context.ids.new("ins")
-        sealed = keys_of(context, conn, item.programme_id).seal_config(config_place(installation_id), item.config)
+        sealed = keys_of(context, conn, item.programme_id).seal_config(
+            config_place(installation_id), item.config
+        )
         rows.insert(conn, t.installation, [_row(context, item, installation_id, sealed)])
         context.memory.forget(item.programme_id)
         answers.append(installation_id)
@@ -94,7 +96,10 @@ def set_state(context: Context, conn: Connection, items: Sequence[tuple[str, str
     """Set (programme id, installation id, state); return whether each exists."""
     found = []
     for programme_id, installation_id, state in items:
-        its = (t.installation.c.programme_id == programme_id, t.installation.c.installation_id == installation_id)
+        its = (
+            t.installation.c.programme_id == programme_id,
+            t.installation.c.installation_id == installation_id,
+        )
         changed = conn.execute(
             update(t.installation).where(*its).values(state=state, version=t.installation.c.version + 1)
         )
@@ -176,7 +181,7 @@ def body_place(delivery_id: str) -> str:
 def put_off(
     context: Context, conn: Connection, items: Sequence[tuple[str, str, str, int | None]]
 ) -> list[None]:
-    """Try (programme id, delivery id, reason, after seconds) again later; without seconds, or too often: park it."""
+    """Try (programme id, delivery id, reason, after seconds) again later; without seconds: park it."""
     for programme_id, delivery_id, reason, after_seconds in items:
         d = t.delivery.c
         its = (d.programme_id == programme_id, d.delivery_id == delivery_id)
@@ -184,7 +189,11 @@ def put_off(
         parked = after_seconds is None or attempts >= MAX_ATTEMPTS
         backoff = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2**attempts)
         due_at = context.clock() + timedelta(seconds=max(after_seconds or 0, backoff))
-        changes: dict[str, Any] = {"attempts": attempts, "reason": reason, "due_at": None if parked else due_at}
+        changes: dict[str, Any] = {
+            "attempts": attempts,
+            "reason": reason,
+            "due_at": None if parked else due_at,
+        }
         if parked:
             changes |= {"state": "parked", "answer": parked_answer(reason)}
         conn.execute(update(t.delivery).where(*its).values(changes))

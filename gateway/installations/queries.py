@@ -60,7 +60,9 @@ def secret_place(terminal_id: str) -> str:
 def installed(context: Context, conn: Connection, installation_id: str) -> Installed | None:
     """Return an installation by its address, or `None`."""
     return context.memory.get(
-        ANY_PROGRAMME, ("installation", installation_id), lambda: _load_installed(context, conn, installation_id)
+        ANY_PROGRAMME,
+        ("installation", installation_id),
+        lambda: _load_installed(context, conn, installation_id),
     )
 
 
@@ -98,7 +100,8 @@ def _load_terminal(context: Context, conn: Connection, terminal_id: str) -> Term
         select(t.terminal, t.store.c.zone)
         .join(
             t.store,
-            (t.store.c.programme_id == t.terminal.c.programme_id) & (t.store.c.store_id == t.terminal.c.store_id),
+            (t.store.c.programme_id == t.terminal.c.programme_id)
+            & (t.store.c.store_id == t.terminal.c.store_id),
         )
         .where(t.terminal.c.terminal_id == terminal_id)
     )
@@ -135,7 +138,7 @@ def deliveries(
     before_id: str | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Return up to `limit` deliveries in one state, newest first, without their bytes; `partner_id`: its own."""
+    """Return up to `limit` deliveries in one state, newest first, without their bytes."""
     d, i = t.delivery.c, t.installation.c
     query = select(d.delivery_id, d.installation_id, d.received_at, d.state, d.reason, d.attempts, d.due_at)
     query = query.where(d.programme_id == programme_id, d.state == state)

@@ -1,7 +1,6 @@
 """Writing the ledger: differences between target and posted become movements, in one set per batch.
 
-Every verb here loads wallets, lets `loyalty.wallet` decide, and writes what changed; nothing is updated in place
-but caches.
+Every verb here loads wallets, lets `loyalty.wallet` decide, and writes what changed; only caches are updated.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +28,8 @@ VOUCHERS = "voucher"
 class Due:
     """What one (sale, member, partner) should have posted. `posted` is what it has; `pending` asks to wait.
 
-    `fresh` says that nothing was ever posted for it, `prepaid` that the partner's pack pays, `held` that nothing more may be posted now and why.
+    `fresh` says that nothing was ever posted for it, `prepaid` that the partner's pack pays, `held` why
+    nothing more may be posted now.
     """
 
     programme_id: str
@@ -111,7 +111,9 @@ def post(context: Context, conn: Connection, dues: Sequence[Due]) -> list[Settle
         queries.wallets(conn, (due.member for due in dues), whole),
         queries.balances(conn, packs) if packs else {},
     )
-    order = sorted(range(len(dues)), key=lambda n: (dues[n].target_units > dues[n].posted.units, dues[n].sold_at, n))
+    order = sorted(
+        range(len(dues)), key=lambda n: (dues[n].target_units > dues[n].posted.units, dues[n].sold_at, n)
+    )
     settled: dict[int, Settled] = {}
     moved: dict[tuple[str, str], list[Movement]] = {}
     for n in order:
@@ -191,7 +193,9 @@ def write(conn: Connection, journal: Journal) -> None:
             )
     rows.insert(conn, t.movement, movements)
     rows.insert(conn, t.posting, postings)
-    rows.add(conn, t.balance, [_balance_row(p, account, units) for (p, account), units in deltas.items()], "units")
+    rows.add(
+        conn, t.balance, [_balance_row(p, account, units) for (p, account), units in deltas.items()], "units"
+    )
     rows.put(conn, t.lot, [_lot_row(p, m, lot) for (p, m, _), lot in journal.lots.items()])
 
 
@@ -256,13 +260,17 @@ def join_sales(conn: Connection, gone: Mapping[tuple[str, str], str]) -> None:
     heirs = {(programme_id, heir) for (programme_id, _), heir in gone.items()}
     known = queries.awards_of(conn, heirs | set(gone))
     joined: dict[tuple[str, str, str, str], dict[str, Any]] = {
-        (p, row["sale_id"], row["member_id"], row["partner_id"]): row for p, heir in heirs for row in known.get((p, heir), ())
+        (p, row["sale_id"], row["member_id"], row["partner_id"]): row
+        for p, heir in heirs
+        for row in known.get((p, heir), ())
     }
     for (programme_id, old), heir in gone.items():
         for row in known.get((programme_id, old), ()):
             at = (programme_id, heir, row["member_id"], row["partner_id"])
             kept = joined.get(at, {})
-            sums = {name: row[name] + kept.get(name, 0) for name in ("units", "pending", "absorbed", "forgiven")}
+            sums = {
+                name: row[name] + kept.get(name, 0) for name in ("units", "pending", "absorbed", "forgiven")
+            }
             joined[at] = {**row, **kept, **sums, "sale_id": heir}
         its = (t.award.c.programme_id == programme_id, t.award.c.sale_id == old)
         conn.execute(delete(t.award).where(*its))
@@ -290,7 +298,7 @@ class Issued(NamedTuple):
 
 
 def cash_out(context: Context, conn: Connection, items: Sequence[Cashout]) -> list[Issued | Refusal]:
-    """Move units out of wallets into vouchers, each numbered within its programme. Refused as the core does."""
+    """Move units out of wallets into vouchers, numbered within their programme. Refused as by the core."""
     members = [(item.programme_id, item.member_id) for item in items]
     journal = Journal(context, queries.wallets(conn, members, members), {})
     numbers = queries.counters(conn, {item.programme_id for item in items}, VOUCHERS)
@@ -332,7 +340,9 @@ class Gift:
 
 def give(context: Context, conn: Connection, items: Sequence[Gift]) -> None:
     """Credit goodwill; a debt is repaid first."""
-    journal = Journal(context, queries.wallets(conn, [(item.programme_id, item.member_id) for item in items]), {})
+    journal = Journal(
+        context, queries.wallets(conn, [(item.programme_id, item.member_id) for item in items]), {}
+    )
     for item in items:
         now = context.clock()
         wallet = journal.wallets[(item.programme_id, item.member_id)]

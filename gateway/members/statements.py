@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.store import Connection
-
 from gateway.ledger import queries as ledger
 from gateway.members import queries
 from gateway.members.queries import MemberRef
+from gateway.store import Connection
 from loyalty.programme import Book
 from loyalty.statement import StatementLine, line
 

@@ -31,7 +31,7 @@ from loyalty.sales import converge, name_sales
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of one evidence: its sale now, and what that sale earns. `duplicate`: nothing was written."""
+    """What became of one evidence: its sale now, and what it earns. `duplicate`: nothing was written."""
 
     sale_id: str
     state: str
@@ -78,7 +78,7 @@ def claim(context: Context, conn: Connection, claims: Sequence[ClaimMade]) -> li
 
 
 def reconsider(context: Context, conn: Connection, dossiers: Iterable[tuple[Scope, str]]) -> int:
-    """Conclude stored dossiers again (a CPF registered, a day was covered, a pack was filled); return how many sales."""
+    """Conclude stored dossiers again, because something else changed; return how many sales."""
     desk = Desk()
     for dossier in queries.load_dossiers(conn, dossiers).values():
         dossier.touched = True
@@ -87,7 +87,7 @@ def reconsider(context: Context, conn: Connection, dossiers: Iterable[tuple[Scop
 
 
 def rederive(context: Context, conn: Connection, dossiers: Sequence[Dossier]) -> dict[str, Outcome]:
-    """Return by sale id what stored dossiers say when they are concluded again; nothing is posted or written."""
+    """Return by sale id what stored dossiers say when concluded again; nothing is posted or written."""
     books = {p: book_of(context, conn, p) for p in {d.scope[0] for d in dossiers}}
     found = _converge(context, conn, dossiers, books)
     sales = _find_members(conn, found.sales, books)
@@ -111,7 +111,7 @@ def _open(conn: Connection, wanted: Sequence[tuple[Scope, Key]]) -> Desk:
 
 
 def _conclude(context: Context, conn: Connection, desk: Desk) -> dict[str, Outcome]:
-    """Conclude the sales of touched dossiers, post differences, write everything; return outcomes by evidence id."""
+    """Conclude the sales of touched dossiers, post, write; return outcomes by evidence id."""
     touched = [dossier for dossier in desk.dossiers.values() if dossier.touched]
     if not touched:
         return {}
@@ -194,7 +194,9 @@ def _neighbours(
     return {row["sale_id"]: records.concluded_of(row) for row in found if row["sale_id"] not in own}
 
 
-def _targets(conn: Connection, sales: Mapping[str, Concluded], books: Mapping[str, Book]) -> dict[str, Target]:
+def _targets(
+    conn: Connection, sales: Mapping[str, Concluded], books: Mapping[str, Book]
+) -> dict[str, Target]:
     graded = [s for s in sales.values() if s.member_id is not None and books[s.programme_id].categories]
     history = queries.memberships_of(conn, {(s.programme_id, s.member_id or "") for s in graded})
     targets = {
@@ -219,9 +221,11 @@ def _post(
     books: Mapping[str, Book],
     old: Collection[str],
 ) -> dict[str, Outcome]:
-    """Post the difference of every (sale, member, partner) and keep its award; only `old` sales can have one."""
+    """Post every (sale, member, partner) difference and keep its award; only `old` sales have one yet."""
     outcomes = {sale_id: Outcome(sale, targets[sale_id]) for sale_id, sale in sales.items()}
-    known = ledger_queries.awards_of(conn, [(s.programme_id, s.sale_id) for s in sales.values() if s.sale_id in old])
+    known = ledger_queries.awards_of(
+        conn, [(s.programme_id, s.sale_id) for s in sales.values() if s.sale_id in old]
+    )
     asked: list[tuple[str, dict[str, Any] | None, ledger.Due]] = []
     for sale_id, outcome in outcomes.items():
         sale = outcome.sale
@@ -301,7 +305,14 @@ def _refile(
                 its = (t.evidence.c.programme_id == programme_id, t.evidence.c.evidence_id == evidence_id)
                 conn.execute(update(t.evidence).where(*its).values(sale_id=found.sale_of[evidence_id]))
     for (programme_id, old), heir in gone.items():
-        ended = {"merged_into": heir, "state": "merged", "member_id": None, "owner": None, "units": 0, "pending": 0}
+        ended = {
+            "merged_into": heir,
+            "state": "merged",
+            "member_id": None,
+            "owner": None,
+            "units": 0,
+            "pending": 0,
+        }
         its = (t.sale.c.programme_id == programme_id, t.sale.c.sale_id == old)
         conn.execute(update(t.sale).where(*its).values(ended))
 

@@ -141,7 +141,9 @@ def body_of(evidence: PaymentEvidence | DocumentEvidence) -> str:
 
 def digest_of(arrival: Arrival, body: str) -> str:
     """Return the content hash of a stamped statement: the same statement of the same source is one."""
-    stamped = "\n".join((arrival.installation_id, arrival.trust, arrival.owner or "", arrival.merchant or "", body))
+    stamped = "\n".join(
+        (arrival.installation_id, arrival.trust, arrival.owner or "", arrival.merchant or "", body)
+    )
     return hashlib.sha256(stamped.encode()).hexdigest()[:40]
 
 

@@ -65,7 +65,7 @@ def _contest(conn: Connection, dossiers: Iterable[Dossier]) -> None:
 def covered_days(
     conn: Connection, dossiers: Sequence[Dossier], books: Mapping[str, Book]
 ) -> dict[str, CoveredDays]:
-    """Return by programme the covered days that matter: from each sale's day to the day after its last word."""
+    """Return by programme the covered days from each sale's day to the day after its last word."""
     wanted = set()
     for dossier in dossiers:
         zone = books[dossier.scope[0]].zone
@@ -73,11 +73,15 @@ def covered_days(
         if not told or not dossier.merchants():
             continue
         methods = {e.method for e in told}
-        instants = [at for e in told for at in (e.sold_at, e.as_of, *(o.happened_at for o in e.operations)) if at]
+        instants = [
+            at for e in told for at in (e.sold_at, e.as_of, *(o.happened_at for o in e.operations)) if at
+        ]
         first = min(instants).astimezone(zone).date()
         last = max(instants).astimezone(zone).date() + timedelta(days=1)
         days = [(first + timedelta(days=n)) for n in range((last - first).days + 1)]
-        wanted |= {(dossier.scope[0], m, how, day) for m in dossier.merchants() for how in methods for day in days}
+        wanted |= {
+            (dossier.scope[0], m, how, day) for m in dossier.merchants() for how in methods for day in days
+        }
     found: dict[str, list[tuple[str, Method, date]]] = {}
     for row in rows.fetch(conn, t.coverage, ("programme_id", "merchant", "method", "day_on"), wanted):
         found.setdefault(row["programme_id"], []).append((row["merchant"], row["method"], row["day_on"]))
@@ -114,8 +118,10 @@ def waiting_sales(conn: Connection, owners: Iterable[tuple[str, str]]) -> list[d
     return rows.fetch(conn, t.sale, ("programme_id", "owner"), owners)
 
 
-def sales_in_question(conn: Connection, programme_id: str, merchant: str, day: date) -> list[tuple[Scope, str]]:
-    """Return the dossiers whose sales a newly covered `day` may decide: begun by it, and spoken of since the day before."""
+def sales_in_question(
+    conn: Connection, programme_id: str, merchant: str, day: date
+) -> list[tuple[Scope, str]]:
+    """Return the dossiers whose sales a newly covered `day` may decide."""
     sale = t.sale.c
     query = select(sale.partner_id, sale.dossier_id).where(
         sale.programme_id == programme_id,
@@ -160,7 +166,7 @@ def sales_page(
     before_id: str | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Return up to `limit` sales below `before_id`, first learned last; those merged into others only if asked."""
+    """Return up to `limit` sales below `before_id`, first learned last; merged ones only if asked."""
     s = t.sale.c
     query = select(t.sale).where(s.programme_id == programme_id).order_by(s.sale_id.desc()).limit(limit)
     query = query.where(s.state != "merged") if state is None else query.where(s.state == state)
@@ -173,8 +179,12 @@ def sales_page(
 
 def evidence_of_sale(conn: Connection, sale: Row) -> list[dict[str, Any]]:
     """Return the evidence of one sale, first learned first."""
-    found = rows.fetch(conn, t.evidence, ("programme_id", "dossier_id"), [(sale["programme_id"], sale["dossier_id"])])
-    return sorted((row for row in found if row["sale_id"] == sale["sale_id"]), key=lambda row: row["evidence_id"])
+    found = rows.fetch(
+        conn, t.evidence, ("programme_id", "dossier_id"), [(sale["programme_id"], sale["dossier_id"])]
+    )
+    return sorted(
+        (row for row in found if row["sale_id"] == sale["sale_id"]), key=lambda row: row["evidence_id"]
+    )
 
 
 def movements_of_sale(conn: Connection, sale: Row) -> list[dict[str, Any]]:
@@ -185,7 +195,7 @@ def movements_of_sale(conn: Connection, sale: Row) -> list[dict[str, Any]]:
 
 
 def dossiers_after(conn: Connection, programme_id: str, after_id: str, limit: int) -> list[tuple[Scope, str]]:
-    """Return up to `limit` dossiers (scope, id) of a programme that hold a sale, in the order of their ids."""
+    """Return up to `limit` dossiers (scope, id) of a programme that hold a sale, by their ids."""
     s = t.sale.c
     query = select(s.partner_id, s.dossier_id).where(s.programme_id == programme_id, s.dossier_id > after_id)
     found = conn.execute(query.distinct().order_by(s.dossier_id).limit(limit)).all()

@@ -179,7 +179,11 @@ def explanation(award: Mapping[str, Any], sale: Mapping[str, Any]) -> str:
 
 
 def award_row(
-    outcome: Outcome, posted: Award, held: str | None, activates_at: datetime | None, known: Mapping[str, Any] | None
+    outcome: Outcome,
+    posted: Award,
+    held: str | None,
+    activates_at: datetime | None,
+    known: Mapping[str, Any] | None,
 ) -> Row:
     """Return the row of one posted award; that of a former owner keeps the terms it was posted under."""
     mine = posted.member_id == outcome.sale.member_id

@@ -118,7 +118,7 @@ def with_daily_limit(
 def pending_until(sale: Concluded, book: Book) -> tuple[bool, datetime | None]:
     """Return whether an award waits, and until when (`None`: until a better source confirms it).
 
-    A sale that only a claim knows waits `unconfirmed_days`; otherwise the programme's activation policy holds.
+    A sale that only a claim knows waits `unconfirmed_days`; else the programme's activation policy holds.
     """
     programme = book.programme
     if programme.activation == "on_file":

@@ -43,7 +43,7 @@ class Instant(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 -- as SQLAlchemy calls it
         """Return microseconds since 1970 UTC."""
         if value is None:
             return None
@@ -51,7 +51,7 @@ class Instant(TypeDecorator[datetime]):
             raise ValueError("a naive instant cannot be stored")
         return (value - _EPOCH) // _MICROSECOND
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 -- as SQLAlchemy calls it
         """Return the aware UTC instant."""
         return None if value is None else _EPOCH + timedelta(microseconds=value)
 
@@ -62,11 +62,11 @@ class Day(TypeDecorator[date]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: date | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_bind_param(self, value: date | None, dialect: Dialect) -> str | None:  # noqa: ARG002 -- as SQLAlchemy calls it
         """Return `YYYY-MM-DD`."""
         return None if value is None else value.isoformat()
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> date | None:  # noqa: ARG002
+    def process_result_value(self, value: str | None, dialect: Dialect) -> date | None:  # noqa: ARG002 -- as SQLAlchemy calls it
         """Return the day."""
         return None if value is None else date.fromisoformat(value)
 

@@ -27,8 +27,8 @@ _UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off
 # A hub whose machine vanished must not hold the lock for the two hours that TCP would grant it.
 _KEEPALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 
-# The writer asks by key and nothing else. A plan made while a table was empty must not scan it when it is large,
-# and planning the one statement that writes a batch would cost more than running it.
+# The writer asks by key and nothing else. A plan made while a table was empty must not scan it when it is
+# large, and planning the one statement that writes a batch would cost more than running it.
 _BY_KEY = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
@@ -161,7 +161,7 @@ def _send_writes_together(engine: AsyncEngine) -> None:
 
 
 def _to_the_end(conn: Connection, work: Callable[[Connection], Answer]) -> Answer:
-    """Return what `work` returned, with nothing of it left waiting: what fails must fail before the commit."""
+    """Return what `work` returned, nothing of it left waiting: what fails must fail before the commit."""
     answer = work(conn)
     rows.flush(conn)
     return answer

@@ -21,7 +21,7 @@ _WAITING = "ponte_waiting_writes"
 
 
 class _Shape(NamedTuple):
-    """A table as one database wants it: `pick` reads a whole row at once, `binds` and `results` convert in place."""
+    """A table as one database wants it: `pick` reads a row at once, `binds` and `results` convert it."""
 
     names: tuple[str, ...]
     pick: Callable[[Row], tuple[Any, ...]]
@@ -145,7 +145,7 @@ def _send(conn: Connection, table: Table, rows: Sequence[Row], tail: str) -> Non
 
 
 def flush(conn: Connection) -> None:
-    """Send the writes that wait, in one statement. Called before every other statement and before the commit."""
+    """Send the writes that wait, in one statement: before every other one and before the commit."""
     waiting: list[_Waiting] = conn.info.get(_WAITING, [])
     if not waiting:
         return
@@ -163,7 +163,7 @@ def flush(conn: Connection) -> None:
 
 
 def forget(conn: Connection) -> None:
-    """Drop the writes that wait: their transaction is rolled back. Those of a lost connection are lost with it."""
+    """Drop the writes that wait: their transaction is rolled back, or their connection lost."""
     if not conn.invalidated:
         conn.info.get(_WAITING, []).clear()
 
@@ -184,7 +184,7 @@ def _values(shape: _Shape, row: Row) -> Sequence[Any]:
 def _sqlite(conn: Connection) -> sqlite3.Connection:
     """Return the driver's own connection, within the transaction of `conn`.
 
-    A lone sale makes some fifteen statements: through SQLAlchemy's execution events they would cost twice as much.
+    A lone sale makes fifteen statements: through SQLAlchemy's events they would cost twice as much.
     """
     driver: sqlite3.Connection = conn.connection.driver_connection  # type: ignore[assignment]
     return driver

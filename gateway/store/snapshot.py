@@ -74,6 +74,8 @@ async def _postgres(database_url: str, query: Callable[[Connection], Answer]) ->
         async with engine.connect() as conn:
             return await conn.run_sync(checked)
     except (SQLAlchemyError, OSError) as error:
-        raise DatabaseRefused(f"DATABASE_URL leads to no readable PostgreSQL ({type(error).__name__}).") from error
+        raise DatabaseRefused(
+            f"DATABASE_URL leads to no readable PostgreSQL ({type(error).__name__})."
+        ) from error
     finally:
         await engine.dispose()

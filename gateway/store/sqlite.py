@@ -118,7 +118,7 @@ class SqliteDatabase:
 
 @contextlib.contextmanager
 def _transaction(conn: Connection, begin: str) -> Iterator[None]:
-    """Run one transaction of our own: the driver's takes the write lock too late, SQLAlchemy's costs a sale's time."""
+    """Run one transaction: the driver's takes the write lock too late, SQLAlchemy's costs too much."""
     driver: sqlite3.Connection = conn.connection.driver_connection  # type: ignore[assignment]
     driver.execute(begin)
     try:
