@@ -82,6 +82,26 @@ def work(
 
 
 @app.command()
+def demo(
+    *,
+    seed: Annotated[int, typer.Option(envvar="PONTE_SEED", min=0, help="Another seed, another day.")] = 1,
+    keep: Annotated[
+        bool, typer.Option("--keep", envvar="PONTE_KEEP", help="Leave the hub running and say how to play on.")
+    ] = False,
+    account: Annotated[
+        str | None, typer.Option(envvar="PONTE_ACCOUNT", help="Id of the market's Stone account (acc_...).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Play a day of sales on a hub of its own, through real HTTP, and check every figure."""
+    from gateway.demo.play import play
+
+    with _plainly():
+        right = play(seed=seed, keep=keep, as_json=json, account=account)
+    raise typer.Exit(0 if right else 1)
+
+
+@app.command()
 def doctor(*, json: Json = False) -> None:
     """Check settings, keys, database, connectors and clock: one line each, exit code 1 if any is wrong."""
     from gateway.commands import diagnosis

@@ -172,7 +172,7 @@ def _arrival(
         evidence=evidence,
         trust=max(source.trust, evidence.trust or source.trust, key=RANK.__getitem__),
         owner=owner,
-        merchant=book.store_of(source.partner_id, evidence.merchant_ref) or source.store_id,
+        merchant=book.store_of(source.partner_id, evidence.merchant_ref, source.store_id),
         received_at=item.received_at,
     )
 
@@ -191,7 +191,7 @@ def _cover(context: Context, conn: Connection, item: Inbound, fact: Coverage) ->
     if not source.covers:
         return ["coverage_not_granted"]
     book = book_of(context, conn, source.programme_id)
-    merchant = book.store_of(source.partner_id, fact.merchant_ref) or ""
+    merchant = book.store_of(source.partner_id, fact.merchant_ref, source.store_id) or ""
     row = {
         "programme_id": source.programme_id,
         "merchant": merchant,
@@ -211,8 +211,9 @@ def _decide_covered(context: Context, conn: Connection, items: dict[int, Inbound
         book = book_of(context, conn, item.source.programme_id)
         for fact in item.facts if item.source.covers else ():
             if isinstance(fact, Coverage):
-                merchant = book.store_of(item.source.partner_id, fact.merchant_ref) or ""
-                found = sale_queries.sales_in_question(conn, item.source.programme_id, merchant, fact.day_on)
+                source = item.source
+                merchant = book.store_of(source.partner_id, fact.merchant_ref, source.store_id) or ""
+                found = sale_queries.sales_in_question(conn, source.programme_id, merchant, fact.day_on)
                 dossiers.update({dossier_id: scope for scope, dossier_id in found})
     if dossiers:
         sales.reconsider(context, conn, [(scope, dossier_id) for dossier_id, scope in dossiers.items()])

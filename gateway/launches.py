@@ -13,7 +13,7 @@ from contracts.facts import Customer, DocumentEvidence, Key, Operation, PaymentE
 from gateway import audit, intake
 from gateway.access import Principal
 from gateway.context import Context
-from gateway.intake import CLOCK_TOLERANCE, Inbound, Source
+from gateway.intake import Inbound, Source
 from gateway.problems import FieldError, Problem
 from gateway.programmes.queries import book as book_of
 from gateway.programmes.queries import keys as keys_of
@@ -25,7 +25,7 @@ from gateway.store import Connection
 from gateway.store import tables as t
 from gateway.stores.queries import owned
 from loyalty.documents import document
-from loyalty.evidence import Statement
+from loyalty.evidence import CLOCK_ERROR, Statement
 from loyalty.refusals import Refusal
 
 RETURNS: Final = "api"
@@ -148,7 +148,7 @@ def _unfit(context: Context, conn: Connection, item: Launch) -> Refusal | Proble
         known = owned(conn, t.operator, t.operator.c.operator_ref, scope, item.evidence.operator_ref)
         if known is None or not known["active"]:
             return Problem("invalid", errors=[FieldError("#/operator_ref", "Operador desconhecido.")])
-    if item.evidence.as_of > context.clock() + CLOCK_TOLERANCE:
+    if item.evidence.as_of > context.clock() + CLOCK_ERROR:
         return Refusal("future_sale")
     return None
 
@@ -213,7 +213,7 @@ def _give_back_once(
             answers[n] = before
         elif item.amount_cents > _left_cents(dossier, named):
             answers[n] = Refusal("return_exceeds_sale")
-        elif item.returned_at is not None and item.returned_at > context.clock() + CLOCK_TOLERANCE:
+        elif item.returned_at is not None and item.returned_at > context.clock() + CLOCK_ERROR:
             answers[n] = Refusal("future_sale")
         else:
             fresh[n] = _return_inbound(context, item, max(named, key=Statement.register_key))

@@ -111,6 +111,7 @@ async def work_once(settings: Settings) -> int:
 def _config(app: App) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        interface="asgi3",
         http="httptools",
         ws="none",
         lifespan="off",

@@ -99,15 +99,30 @@ async def _finish(hub: Hub, row: dict[str, Any]) -> None:
         _log.exception("connector bug", installation=row["installation_id"], kind=type(bug).__name__)
         await _put_off(hub, row, "connector_bug", None)
     else:
-        inbound = Inbound(
-            source=source_of(installed),
-            facts=tuple(facts),
-            received_at=row["received_at"],
-            body=body,
-            body_hash=row["body_hash"],
-            delivery_id=row["delivery_id"],
-        )
-        note(hub, installed.connector.slug, await hub.submit(intake.apply, inbound))
+        await _apply(hub, installed, row, body, facts)
+
+
+async def _apply(
+    hub: Hub, installed: Installed, row: dict[str, Any], body: bytes, facts: Iterable[AnyFact]
+) -> None:
+    """Apply what a plan said; facts that break our own rules are parked, so that the others go on."""
+    inbound = Inbound(
+        source=source_of(installed),
+        facts=tuple(facts),
+        received_at=row["received_at"],
+        body=body,
+        body_hash=row["body_hash"],
+        delivery_id=row["delivery_id"],
+    )
+    try:
+        outcome = await hub.submit(intake.apply, inbound)
+    except Unavailable:
+        raise
+    except Exception as bug:  # noqa: BLE001 -- a defect of ours must not be tried again every second
+        _log.exception("intake bug", installation=row["installation_id"], kind=type(bug).__name__)
+        await _put_off(hub, row, "intake_bug", None)
+    else:
+        note(hub, installed.connector.slug, outcome)
 
 
 async def _asked(hub: Hub, installed: Installed, delivery: Delivery) -> Iterable[AnyFact]:

@@ -22,6 +22,9 @@ from loyalty.programme import (
 )
 from loyalty.refusals import TEXTS, Refusal
 
+AWARD_MAX = 10**13
+"""No sale earns more: a rate typed with zeros too many must not exceed what a database can add up."""
+
 _SCALE = CENTS_PER_REAL * MICRO * MILLI * MILLI
 
 
@@ -98,12 +101,13 @@ def award(base_cents: int, kept: Fraction, sold_at: datetime, terms: Terms, zone
     if base_cents < terms.min_sale_cents:
         return Target(0, 0, "below_minimum", terms, kept)
     base = kept if terms.max_base_cents is None else min(kept, Fraction(terms.max_base_cents))
-    desired = units(kept, terms.rate_micro, terms.category_milli, terms.campaign_milli)
+    desired = min(AWARD_MAX, units(kept, terms.rate_micro, terms.category_milli, terms.campaign_milli))
     earned = units(base, terms.rate_micro, terms.category_milli, terms.campaign_milli)
     if terms.campaign_extra_max is not None:
         earned = min(earned, units(base, terms.rate_micro, terms.category_milli) + terms.campaign_extra_max)
     if terms.max_award_units is not None:
         earned = min(earned, terms.max_award_units)
+    earned = min(earned, AWARD_MAX)
     return Target(
         units=earned,
         desired_units=desired,

@@ -126,11 +126,14 @@ class Book:
     merchants: Mapping[tuple[str, str], str]
     version: int
 
-    def store_of(self, partner_id: str, merchant_ref: str | None) -> str | None:
-        """Return the store that a vendor's establishment stands for, else that name within the partner."""
+    def store_of(self, partner_id: str, merchant_ref: str | None, default: str | None = None) -> str | None:
+        """Return the store that a vendor's establishment was said to be; else `default`, the source's own.
+
+        A source without a store of its own: the vendor's name within the partner.
+        """
         if merchant_ref is None:
-            return None
-        return self.merchants.get((partner_id, merchant_ref)) or f"{partner_id}/{merchant_ref}"
+            return default
+        return self.merchants.get((partner_id, merchant_ref)) or default or f"{partner_id}/{merchant_ref}"
 
 
 def in_force(versions: Sequence[V], at: datetime) -> V | None:

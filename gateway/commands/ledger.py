@@ -19,7 +19,7 @@ from gateway.verification import CHECKS, Report, verify
 
 def verify_ledger(environ: Mapping[str, str], *, sales_limit: int | None, as_json: bool) -> bool:
     """Print the table of promises, kept or broken; return whether all are kept."""
-    report = report_on(Settings.read(environ), sales_limit)
+    report = run(verified(Settings.read(environ), sales_limit))
     if as_json:
         typer.echo(json.dumps(report.as_dict()))
     else:
@@ -27,7 +27,7 @@ def verify_ledger(environ: Mapping[str, str], *, sales_limit: int | None, as_jso
     return report.sound
 
 
-def report_on(settings: Settings, sales_limit: int | None = None) -> Report:
+async def verified(settings: Settings, sales_limit: int | None = None) -> Report:
     """Return the report on the database of `settings`, which a hub may be using meanwhile."""
     context = Context(
         clock=system_clock,
@@ -35,7 +35,7 @@ def report_on(settings: Settings, sales_limit: int | None = None) -> Report:
         vault=Vault(settings.master_key, system_entropy),
         catalogue=Catalogue.of(),
     )
-    return run(snapshot(settings.database_url, lambda conn: verify(context, conn, sales_limit)))
+    return await snapshot(settings.database_url, lambda conn: verify(context, conn, sales_limit))
 
 
 def _show(report: Report) -> None:

@@ -5,15 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.commands.caller import Caller, Heard
+from gateway.commands.refusals import CommandRefused
 from gateway.demo.cast import Cast, Company, Dice, Person, Unit
 from gateway.ports import system_entropy
 
 SINCE = "2020-01-01T00:00:00Z"
 """From when rates and members count, so that old samples can be played against a demo hub too."""
-
-
-class DemoFailed(Exception):
-    """The hub answered something that the story does not know; the text says what was asked and heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,7 @@ class Town:
 
 
 async def ask(hub: Caller, key: str, method: str, path: str, body: Any = None) -> Any:
-    """Return the body of an accepted answer. Refuses (`DemoFailed`) any other."""
+    """Return the body of an accepted answer. Refuses (`CommandRefused`) any other."""
     named = {"idempotency-key": system_entropy(12).hex()} if method == "POST" else {}
     heard = await hub.call(method, path, key, body, named)
     return must(heard, f"{method} {path}")
@@ -88,7 +85,7 @@ async def ask(hub: Caller, key: str, method: str, path: str, body: Any = None) -
 def must(heard: Heard, what: str) -> Any:
     """Return the body of an accepted answer, or say what was asked."""
     if not heard.accepted:
-        raise DemoFailed(f"{what} answered {heard.status}: {heard.body}")
+        raise CommandRefused(f"{what} answered {heard.status}: {heard.body}")
     return heard.body
 
 

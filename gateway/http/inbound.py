@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from contracts.connector import Webhook
-from contracts.errors import Forged, Malformed
+from contracts.errors import Forged, Malformed, RetryLater
 from contracts.http import Delivery
 from contracts.plans import is_steps
 from contracts.signatures import RS256, UnknownKey
@@ -61,6 +61,8 @@ async def _authenticate(hub: Hub, installed: Installed, webhook: Webhook[Any], d
         hub.metrics.forged(installed.connector.slug)
         _log.warning("forged delivery", installation=installed.installation_id, why=forged.reason)
         raise Problem("unauthenticated") from None
+    except RetryLater as later:  # the vendor's keys cannot be had: its delivery may be genuine
+        raise Problem.busy(later.after_seconds) from None
 
 
 def _refuse_card_data(hub: Hub, installed: Installed, body: bytes) -> None:
@@ -101,7 +103,13 @@ async def _understand(
         body=delivery.body,
         body_hash=installed.keys.content_hash(delivery.body),
     )
-    outcome = await applied(hub, inbound)
+    try:
+        outcome = await applied(hub, inbound)
+    except Problem:
+        raise
+    except Exception as bug:  # noqa: BLE001 -- a defect of ours: the bytes are genuine, so they are kept
+        _log.exception("intake bug", installation=installed.installation_id, kind=type(bug).__name__)
+        return await _keep(hub, installed, delivery, "parked", "intake_bug")
     note(hub, slug, outcome)
     return 200, outcome.answer
 
