@@ -23,7 +23,7 @@ def opened(name: str) -> Iterator[Database]:
         with tempfile.TemporaryDirectory() as folder:
             yield Database(name, f"sqlite:///{Path(folder, 'hub.db')}", f"sqlite:///{Path(folder, 'raw.db')}")
         return
-    from tests.servers import Postgres  # noqa: PLC0415 -- needs the test requirements
+    from tests.servers import Postgres
 
     server = Postgres(durable=True)
     try:

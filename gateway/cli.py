@@ -86,7 +86,8 @@ def demo(
     *,
     seed: Annotated[int, typer.Option(envvar="PONTE_SEED", min=0, help="Another seed, another day.")] = 1,
     keep: Annotated[
-        bool, typer.Option("--keep", envvar="PONTE_KEEP", help="Leave the hub running and say how to play on.")
+        bool,
+        typer.Option("--keep", envvar="PONTE_KEEP", help="Leave the hub running and say how to play on."),
     ] = False,
     account: Annotated[
         str | None, typer.Option(envvar="PONTE_ACCOUNT", help="Id of the market's Stone account (acc_...).")
@@ -124,7 +125,7 @@ Hub: TypeAlias = Annotated[str, typer.Option("--hub", envvar="PONTE_HUB", help="
 
 
 @app.command()
-def trigger(
+def trigger(  # noqa: PLR0913 -- one parameter an option
     *,
     hub: Hub = "http://127.0.0.1:8000",
     file: Annotated[

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -40,7 +40,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._listening()
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 -- uvicorn's interface
         # uvicorn would raise the signal again afterwards, and the process would look killed.
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
@@ -49,8 +49,9 @@ class _Server(uvicorn.Server):
 class _Guest(_Server):
     """A server inside another program, which hears the signals itself."""
 
-    def capture_signals(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:

@@ -1,6 +1,7 @@
 """`ponte connectors`: what is installed, what each can do, and how far each may be believed."""
 
 import json
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -27,12 +28,12 @@ def show_connectors(*, as_json: bool) -> None:
             each["name"],
             ", ".join(each["capabilities"]),
             ", ".join(each["trusts"]),
-            each["docs"],
+            str(each["docs"]),
         )
     Console().print(table)
 
 
-def _described(connector: AnyConnector) -> dict[str, object]:
+def _described(connector: AnyConnector) -> dict[str, Any]:
     return {
         "slug": connector.slug,
         "name": connector.name,

@@ -33,7 +33,9 @@ def show_story(console: Console, story: Story) -> None:
 
 def show_statement(console: Console, name: str, lines: Sequence[Mapping[str, Any]]) -> None:
     """Print a member's statement, oldest line first."""
-    table = Table(title=f"Extrato de {name}", title_justify="left", title_style="bold", box=None, padding=(0, 2))
+    table = Table(
+        title=f"Extrato de {name}", title_justify="left", title_style="bold", box=None, padding=(0, 2)
+    )
     table.add_column("hora")
     table.add_column("lançamento")
     table.add_column("pontos", justify="right")

@@ -14,7 +14,7 @@ from contracts.money import brl
 from contracts.signatures import Basic, HmacFields
 from gateway.demo.cast import Cast, Dice, Person, Unit
 from gateway.demo.reckoning import Check, Purchase, Purse
-from gateway.demo.stone import ZONE, Acquirer, Payment, message
+from gateway.demo.stone import Acquirer, Payment, message
 from gateway.demo.town import Installed, Programme, Shop, Town, ask, must, register
 from gateway.ports import SettableClock, system_entropy
 from loyalty.statement import shown
@@ -116,7 +116,9 @@ class Story:
 
     async def _device(self, shop: Shop, path: str, said: Mapping[str, Any]) -> Any:
         body = json.dumps(said).encode()
-        heard = await self.town.hub.send("POST", path, body, self._signed(shop.terminal.terminal_id, shop.terminal.secret, body))
+        heard = await self.town.hub.send(
+            "POST", path, body, self._signed(shop.terminal.terminal_id, shop.terminal.secret, body)
+        )
         return must(heard, path)
 
     async def state(self, system: Installed, facts: list[dict[str, Any]]) -> Any:
@@ -162,7 +164,7 @@ class Story:
         """Return when no delivery waits for the worker to ask the acquirer."""
         async with asyncio.timeout(WAIT_SECONDS):
             path = "/v1/deliveries?state=waiting"
-            while (await ask(self.town.hub, programme.key, "GET", path))["data"]:
+            while (await ask(self.town.hub, programme.key, "GET", path))["data"]:  # noqa: ASYNC110 -- over HTTP
                 await asyncio.sleep(0.05)
 
 
@@ -183,7 +185,9 @@ async def seen_twice(story: Story, scene: Scene) -> None:
     scene.slip = list(answer["slip"])
     scene.check("units on the slip", purchase.units, answer["earned_units"])
     await story.balance(scene, shop.programme, person)
-    scene.tell(f"{person.name} digita o CPF e paga {brl(amount_cents)} em {shop.company.name}: crédito a confirmar.")
+    scene.tell(
+        f"{person.name} digita o CPF e paga {brl(amount_cents)} em {shop.company.name}: crédito a confirmar."
+    )
     purchase.confirmed = True
     await story.paid(shop, payment)
     movements = len((await story.sale(shop, payment))["movements"])
@@ -207,7 +211,9 @@ async def cpf_after_payment(story: Story, scene: Scene) -> None:
     await story.drained(shop.programme)
     sale = await story.sale(shop, payment)
     scene.check("sale without CPF", ("none", "no_cpf", 0), (sale["state"], sale["reason"], sale["units"]))
-    scene.tell(f"{shop.company.name} recebe {brl(amount_cents)}; o aviso chega sem assinatura e é conferido na adquirente.")
+    scene.tell(
+        f"{shop.company.name} recebe {brl(amount_cents)}; o aviso chega sem assinatura e é conferido na adquirente."
+    )
     purchase = story.bought(shop, person, amount_cents)
     answer = await story.report(shop, payment, cpf=person.cpf)
     scene.check("units on the slip", purchase.units, answer["earned_units"])
@@ -252,7 +258,11 @@ async def two_cards(story: Story, scene: Scene) -> None:
         "as_of": second.paid_at.isoformat(),
         "customer": {"document": person.cpf},
         "tenders": [
-            {"keys": [["pagarme:charge", each.charge_id]], "method": "credit", "amount_cents": each.amount_cents}
+            {
+                "keys": [["pagarme:charge", each.charge_id]],
+                "method": "credit",
+                "amount_cents": each.amount_cents,
+            }
             for each in (first, second)
         ],
     }
@@ -308,7 +318,9 @@ async def refund_after_cash_out(story: Story, scene: Scene) -> None:
     )
     purse.cashed_units += cashed
     scene.check("units of the voucher", cashed, voucher["units"])
-    scene.tell(f"{person.name} compra {brl(first_cents)} em {shop.company.name} e resgata {shown(cashed, 'points')}.")
+    scene.tell(
+        f"{person.name} compra {brl(first_cents)} em {shop.company.name} e resgata {shown(cashed, 'points')}."
+    )
     told_at = story.clock.advance(timedelta(minutes=6))
     purchase.kept_cents = 0
     refunded = payment.charge(returned_cents=first_cents, told_at=told_at)
@@ -321,7 +333,9 @@ async def refund_after_cash_out(story: Story, scene: Scene) -> None:
     story.bought(shop, person, next_cents)
     await story.drained(shop.programme)
     read = await story.balance(scene, shop.programme, person)
-    scene.tell(f"A compra seguinte, de {brl(next_cents)}, abate primeiro a dívida. {_has(person, read, 'points')}")
+    scene.tell(
+        f"A compra seguinte, de {brl(next_cents)}, abate primeiro a dívida. {_has(person, read, 'points')}"
+    )
 
 
 async def stranger_registers(story: Story, scene: Scene) -> None:
@@ -336,7 +350,9 @@ async def stranger_registers(story: Story, scene: Scene) -> None:
     scene.check("slip invites", expected=True, read=any("cadastre-se" in line for line in answer["slip"]))
     unknown = await story.town.hub.call("POST", "/v1/members/lookup", shop.programme.key, {"cpf": person.cpf})
     scene.check("member before registering", 404, unknown.status)
-    scene.tell(f"Um CPF desconhecido compra {brl(amount_cents)} em {shop.company.name}: a compra fica à espera.")
+    scene.tell(
+        f"Um CPF desconhecido compra {brl(amount_cents)} em {shop.company.name}: a compra fica à espera."
+    )
     story.clock.advance(timedelta(minutes=12))
     await register(story.town, shop.programme, person)
     purchase = story.bought(shop, person, amount_cents)
@@ -356,7 +372,9 @@ async def forged(story: Story, scene: Scene) -> None:
     asked = {"key": {"kind": "stone:atk", "value": payment.atk}, "partner_id": shop.partner_id}
     unknown = await story.town.hub.call("POST", "/v1/sales/lookup", shop.programme.key, asked)
     scene.check("its sale", 404, unknown.status)
-    scene.tell(f"Alguém anuncia uma venda de {brl(payment.amount_cents)} com assinatura falsa: recusada (401), nada guardado.")
+    scene.tell(
+        f"Alguém anuncia uma venda de {brl(payment.amount_cents)} com assinatura falsa: recusada (401), nada guardado."
+    )
 
 
 async def garbage(story: Story, scene: Scene) -> None:
@@ -367,7 +385,9 @@ async def garbage(story: Story, scene: Scene) -> None:
     scene.check("garbage", (202, "parked"), (heard.status, heard.body["outcome"]))
     parked = await ask(story.town.hub, shop.programme.key, "GET", "/v1/deliveries?state=parked")
     scene.check("deliveries on the shelf", 1, len(parked["data"]))
-    scene.tell("Chega uma mensagem cortada ao meio, com assinatura verdadeira: estacionada, visível, com motivo e retentativa.")
+    scene.tell(
+        "Chega uma mensagem cortada ao meio, com assinatura verdadeira: estacionada, visível, com motivo e retentativa."
+    )
 
 
 async def declined(story: Story, scene: Scene) -> None:
@@ -378,7 +398,9 @@ async def declined(story: Story, scene: Scene) -> None:
     answer = await story.report(shop, payment, code="51")
     scene.check("declined", ("declined", 0), (answer["outcome"], answer["earned_units"]))
     await story.balance(scene, shop.programme, person)
-    scene.tell(f"O cartão de {person.name} é recusado em {shop.company.name} ({brl(amount_cents)}): nada é creditado.")
+    scene.tell(
+        f"O cartão de {person.name} é recusado em {shop.company.name} ({brl(amount_cents)}): nada é creditado."
+    )
 
 
 async def cashback(story: Story, scene: Scene) -> None:

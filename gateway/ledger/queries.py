@@ -173,7 +173,7 @@ def _entries(conn: Connection, programme_id: str) -> Iterator[Entry]:
 
 def _every(conn: Connection, table: Table, programme_id: str) -> Iterator[Mapping[str, Any]]:
     query = select(table).where(table.c.programme_id == programme_id)
-    return iter(conn.execution_options(yield_per=ROWS_AT_ONCE).execute(query).mappings())
+    yield from (dict(row) for row in conn.execution_options(yield_per=ROWS_AT_ONCE).execute(query).mappings())
 
 
 def _streamed(conn: Connection, query: Select[Any]) -> Iterator[Any]:

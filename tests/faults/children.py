@@ -71,7 +71,9 @@ class HubProcess:
         self.process.send_signal(how)
         return self.process.wait(30)
 
-    def _run(self, *arguments: str, stdout: int | IO[bytes], stderr: int | IO[bytes]) -> "subprocess.Popen[bytes]":
+    def _run(
+        self, *arguments: str, stdout: int | IO[bytes], stderr: int | IO[bytes]
+    ) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "gateway.cli", *arguments]
         return subprocess.Popen(
             command, env=self._environ, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr

@@ -71,7 +71,9 @@ class Street:
         """Tell the hub of a sale until the connection breaks; what it answers must be right."""
         sold.told += 1
         nonce = f"{self.random.getrandbits(64):016x}"
-        headers = SIGNATURE.sign(sold.body, datetime.now(UTC), {"x-ponte-key": "street", "x-ponte-nonce": nonce})
+        headers = SIGNATURE.sign(
+            sold.body, datetime.now(UTC), {"x-ponte-key": "street", "x-ponte-nonce": nonce}
+        )
         status, answer = await wire.post(f"/in/{self.installation_id}", sold.body, headers)
         assert status == 200, answer
         (credited,) = answer["sales"]

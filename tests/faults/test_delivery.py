@@ -29,7 +29,9 @@ async def sizes(sender: Sender) -> list[int]:
     return [len(await sender.club.rows(table)) for table in LEDGER]
 
 
-async def test_f01_the_same_delivery_twice_hears_the_same_answer_and_writes_nothing(migrated_url: str) -> None:
+async def test_f01_the_same_delivery_twice_hears_the_same_answer_and_writes_nothing(
+    migrated_url: str,
+) -> None:
     async with open_sender(migrated_url) as sender:
         body = body_of(sender.payment())
         first = await sender.send(body)
@@ -83,7 +85,9 @@ async def test_f04_different_messages_racing_for_one_sale_end_at_the_same_cents(
         assert await sender.club.breaches() == []
 
 
-async def test_f05_the_same_launch_with_other_content_is_refused_and_the_first_stands(migrated_url: str) -> None:
+async def test_f05_the_same_launch_with_other_content_is_refused_and_the_first_stands(
+    migrated_url: str,
+) -> None:
     async with open_sender(migrated_url) as sender:
         first = await sender.launch("nota-1", cpf=ANA)
         before = await sizes(sender)
@@ -93,7 +97,9 @@ async def test_f05_the_same_launch_with_other_content_is_refused_and_the_first_s
         assert await sizes(sender) == before
 
 
-async def test_f05_of_two_contradicting_statements_the_newer_rules_and_both_are_kept(migrated_url: str) -> None:
+async def test_f05_of_two_contradicting_statements_the_newer_rules_and_both_are_kept(
+    migrated_url: str,
+) -> None:
     async with open_sender(migrated_url) as sender:
         await sender.tell(sender.payment(cents=2000))
         older = (NOW - timedelta(hours=1)).isoformat()
@@ -145,12 +151,18 @@ async def test_f12_a_poisoned_message_is_parked_and_its_neighbours_go_on(migrate
         poisoned = await sender.club.install("poisonable", {"unused": 0})
         bodies = [f"sale-{n}".encode() for n in range(60)]
         bodies[10], bodies[20], bodies[40] = b"unstorable", b"poison", b"unread"
-        answers = await asyncio.gather(*(sender.http.post(f"/in/{poisoned}", content=body) for body in bodies))
+        answers = await asyncio.gather(
+            *(sender.http.post(f"/in/{poisoned}", content=body) for body in bodies)
+        )
         told = [(answer.status_code, answer.json()["outcome"]) for answer in answers]
         assert [n for n in range(60) if told[n] == (202, "parked")] == [10, 20, 40]
         assert told.count((200, "recorded")) == 57
         parked = await sender.club.rows(t.delivery, state="parked")
-        assert {row["reason"] for row in parked} == {"intake_bug", "connector_bug", "body: nobody can read this"}
+        assert {row["reason"] for row in parked} == {
+            "intake_bug",
+            "connector_bug",
+            "body: nobody can read this",
+        }
         assert len(await sender.club.rows(t.sale)) == 57
 
 
@@ -171,7 +183,8 @@ async def test_f12_what_was_parked_and_is_sent_again_when_it_can_be_read_is_appl
         facts = receive(Delivery(mended.body, received_at=NOW), PoisonConfig())
         inbound = intake.Inbound(
             intake.Source(known.programme_id, known.partner_id, installed, known.store_id, "signed"),
-            tuple(facts), NOW, b"unread-1", hashed,
+            tuple(facts), NOW,  # type: ignore[arg-type]  # facts, no plan
+            b"unread-1", hashed,
         )  # fmt: skip
         outcome = await sender.club.world.hub.submit(intake.apply, inbound)
         (row,) = await sender.club.rows(t.delivery)
@@ -200,7 +213,9 @@ async def test_f13_a_storm_is_taken_or_refused_with_a_retry_hint_and_nothing_is_
         assert await sender.club.units() == {ANA: 400 * 70}
 
 
-async def test_f14_a_sender_that_hung_up_before_our_answer_sends_again_and_hears_it(migrated_url: str) -> None:
+async def test_f14_a_sender_that_hung_up_before_our_answer_sends_again_and_hears_it(
+    migrated_url: str,
+) -> None:
     async with open_sender(migrated_url) as sender:
         bodies = [body_of(sender.payment(ref=f"gone-{n}")) for n in range(30)]
         for body in bodies:
@@ -230,11 +245,15 @@ async def test_f15_a_batch_with_a_bad_item_is_parked_whole_and_its_correction_do
         assert await sender.club.units() == {ANA: 210}
 
 
-async def test_f15_an_item_that_is_refused_for_itself_leaves_the_others_their_outcomes(migrated_url: str) -> None:
+async def test_f15_an_item_that_is_refused_for_itself_leaves_the_others_their_outcomes(
+    migrated_url: str,
+) -> None:
     async with open_sender(migrated_url) as sender:
         future = (NOW + timedelta(days=400)).isoformat()
         told = await sender.tell(
-            sender.payment(ref="before"), sender.payment(ref="wrong", as_of=future), sender.payment(ref="after")
+            sender.payment(ref="before"),
+            sender.payment(ref="wrong", as_of=future),
+            sender.payment(ref="after"),
         )
         assert [sale["units"] for sale in told["sales"]] == [70, 70]
         assert told["ignored"] == ["future_sale"]
@@ -253,7 +272,9 @@ async def test_f16_an_old_event_earns_by_the_rate_of_its_own_day(migrated_url: s
         assert (older["units"], older["reason"]) == (0, "no_rate")
 
 
-async def test_f16_a_sale_of_a_programme_that_is_not_active_is_kept_and_earns_nothing(migrated_url: str) -> None:
+async def test_f16_a_sale_of_a_programme_that_is_not_active_is_kept_and_earns_nothing(
+    migrated_url: str,
+) -> None:
     async with open_sender(migrated_url, active=False) as sender:
         (sale,) = (await sender.tell(sender.payment()))["sales"]
         assert (sale["units"], sale["reason"]) == (0, "programme_inactive")
@@ -272,13 +293,17 @@ async def test_f17_of_statements_with_one_timestamp_the_same_wins_in_every_order
                 )
                 told = club.inbound([said])
                 # Without a store of its own the statement is the same in every club.
-                await world.hub.submit(intake.apply, replace(told, source=replace(told.source, store_id=None)))
+                await world.hub.submit(
+                    intake.apply, replace(told, source=replace(told.source, store_id=None))
+                )
             bases += [row["base_cents"] for row in await club.rows(t.sale)]
         assert len(bases) == 6
         assert len(set(bases)) == 1
 
 
-async def test_f01_every_delivery_of_generated_days_doubled_ends_at_the_same_balances(migrated_url: str) -> None:
+async def test_f01_every_delivery_of_generated_days_doubled_ends_at_the_same_balances(
+    migrated_url: str,
+) -> None:
     async with open_world(migrated_url) as world:
         for seed in range(70_000, 70_006):
             once, twice = await world.club(), await world.club()
@@ -287,6 +312,8 @@ async def test_f01_every_delivery_of_generated_days_doubled_ends_at_the_same_bal
                     await club.enrol(cpf)
             for d in generate(seed).deliveries:
                 for club in (once, twice, twice):
-                    await club.tell(*d.facts, trust=d.trust, source=f"ins_{d.source}", covers=d.source == "file")
+                    await club.tell(
+                        *d.facts, trust=d.trust, source=f"ins_{d.source}", covers=d.source == "file"
+                    )
             assert await once.units() == await twice.units(), f"seed {seed}"
             assert len(await once.rows(t.movement)) == len(await twice.rows(t.movement)), f"seed {seed}"

@@ -20,7 +20,17 @@ from tests.faults.children import HubProcess
 from tests.faults.sender import ANA, Sender, open_sender
 
 SAMPLES = Path(__file__).parents[2] / "adapters/stone/samples"
-SQL = ("' OR 1=1 --", "'; DROP TABLE sale; --", '" OR ""="', "%' ESCAPE '", "1); DELETE FROM posting;--", "\\'", "$1", ":x", "?")
+SQL = (
+    "' OR 1=1 --",
+    "'; DROP TABLE sale; --",
+    '" OR ""="',
+    "%' ESCAPE '",
+    "1); DELETE FROM posting;--",
+    "\\'",
+    "$1",
+    ":x",
+    "?",
+)
 
 
 async def nothing_kept(sender: Sender) -> bool:
@@ -66,7 +76,9 @@ async def test_f77_f78_f79_hostile_json_is_a_small_4xx_at_the_api_and_parked_at_
 
 def _payment_twice(sender: Sender, first: int, second: int) -> bytes:
     text = json.dumps({"facts": [sender.payment(captured_cents=first)]})
-    return text.replace(f'"captured_cents": {first}', f'"captured_cents": {first}, "captured_cents": {second}').encode()
+    return text.replace(
+        f'"captured_cents": {first}', f'"captured_cents": {first}, "captured_cents": {second}'
+    ).encode()
 
 
 async def test_f78_of_an_amount_stated_twice_in_a_signed_body_the_last_counts_as_documented(
@@ -89,7 +101,9 @@ async def test_f83_sql_in_any_text_is_text(migrated_url: str) -> None:
 
 async def _is_text(sender: Sender, hostile: str) -> None:
     key = hostile.replace(" ", "_")
-    (sale,) = (await sender.tell(sender.payment(ref=key, merchant_ref=hostile, operator_ref=hostile)))["sales"]
+    (sale,) = (await sender.tell(sender.payment(ref=key, merchant_ref=hostile, operator_ref=hostile)))[
+        "sales"
+    ]
     assert sale["units"] == 70
     asked = {"key": {"kind": "stone:atk", "value": key}, "partner_id": sender.club.partner_id}
     (found,) = (await sender.ask("POST", "/v1/sales/lookup", asked)).json()["data"]
@@ -97,7 +111,12 @@ async def _is_text(sender: Sender, hostile: str) -> None:
     stranger = {"key": {"kind": "stone:atk", "value": f"{key}x"}, "partner_id": sender.club.partner_id}
     assert (await sender.ask("POST", "/v1/sales/lookup", stranger)).status_code == 404
     named = quote(key, safe="")
-    for path in (f"/v1/members/{named}", f"/v1/sales?state={named}", f"/v1/sales?cursor={named}", f"/in/{named}"):
+    for path in (
+        f"/v1/members/{named}",
+        f"/v1/sales?state={named}",
+        f"/v1/sales?cursor={named}",
+        f"/in/{named}",
+    ):
         answer = await sender.ask("GET", path)
         assert 400 <= answer.status_code < 500, (path, answer.text)
 
@@ -106,11 +125,11 @@ def test_f84_an_unknown_value_or_field_of_a_vendor_is_read_over() -> None:
     body: Any = json.loads((SAMPLES / "charge_paid.http").read_text().split("\n\n", 1)[1])
     config = StoneConfig(account_id=body["account"]["id"])
     assert stone.webhook is not None
-    (before,) = stone.webhook.receive(Delivery(json.dumps(body).encode()), config)  # type: ignore[misc] -- facts
+    (before,) = stone.webhook.receive(Delivery(json.dumps(body).encode()), config)
     body["something_new"] = body["data"]["something_new"] = {"deep": [1, 2, {"x": None}]}
     body["data"] |= {"payment_method": "carrier_pigeon"}
     body["data"]["metadata"]["account_funding_source"] = "carrier_pigeon"
-    (after,) = stone.webhook.receive(Delivery(json.dumps(body).encode()), config)  # type: ignore[misc] -- facts
+    (after,) = stone.webhook.receive(Delivery(json.dumps(body).encode()), config)
     assert isinstance(before, PaymentEvidence)
     assert isinstance(after, PaymentEvidence)
     assert (after.captured_cents, after.keys) == (before.captured_cents, before.keys)
@@ -122,7 +141,9 @@ async def test_f85_an_unknown_field_is_refused_and_changes_nothing(migrated_url:
         for field in ("programme_id", "units", "trust", "member_id", "role", "balance", "__proto__"):
             launched = await sender.launch("mass", cpf=ANA, **{field: 10**6})
             assert (launched.status_code, launched.json()["code"]) == (422, "invalid"), field
-            delivered = await sender.send(json.dumps({"facts": [{**sender.payment(), field: "file"}]}).encode())
+            delivered = await sender.send(
+                json.dumps({"facts": [{**sender.payment(), field: "file"}]}).encode()
+            )
             # `trust` is a word of the contract: it may lower what was granted, and never raises it.
             assert delivered.status_code == (200 if field == "trust" else 202), (field, delivered.text)
         assert [row["trust"] for row in await sender.club.rows(t.evidence)] == ["signed"]
@@ -185,7 +206,9 @@ def _resident_kb(pid: int) -> int:
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
 
 
-REPEATED = st.builds(lambda part, n: part * n, st.text("0123456789.-/ a%", min_size=1, max_size=4), st.integers(1, 2000))
+REPEATED = st.builds(
+    lambda part, n: part * n, st.text("0123456789.-/ a%", min_size=1, max_size=4), st.integers(1, 2000)
+)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

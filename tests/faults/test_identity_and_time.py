@@ -32,7 +32,9 @@ async def report(sender: Sender, terminal_id: str, at: str | None = None, **said
     return await sender.http.post("/v1/terminal/results", content=body, headers=proof)
 
 
-@pytest.mark.parametrize("document", ["529.982.247-26", "111.111.111-11", "52998224725x", "5299822472", "５２９９８２２４７２５"])
+@pytest.mark.parametrize(
+    "document", ["529.982.247-26", "111.111.111-11", "52998224725x", "5299822472", "５２９９８２２４７２５"]
+)
 async def test_f39_f40_f41_a_sale_with_a_wrong_cpf_is_kept_unlinked_and_can_be_linked_later(
     migrated_url: str, document: str
 ) -> None:
@@ -156,12 +158,16 @@ async def test_f47_a_hostile_local_time_is_refused_and_never_an_internal_error(m
         assert await sender.club.rows(t.evidence) == []
 
 
-async def test_f47_a_hostile_instant_is_refused_or_parked_and_never_an_internal_error(migrated_url: str) -> None:
+async def test_f47_a_hostile_instant_is_refused_or_parked_and_never_an_internal_error(
+    migrated_url: str,
+) -> None:
     async with open_sender(migrated_url) as sender:
         for instant in (*HOSTILE_INSTANTS, 1700000000, 1e300, None, True):
             launched = await sender.launch("hostile", cpf=ANA, sold_at=instant)
             assert launched.status_code in {400, 422}, (instant, launched.text)
-            delivered = await sender.send(json.dumps({"facts": [{**sender.payment(), "as_of": instant}]}).encode())
+            delivered = await sender.send(
+                json.dumps({"facts": [{**sender.payment(), "as_of": instant}]}).encode()
+            )
             # Digits in quotes are read as Unix time, in seconds or milliseconds by their size (pydantic's rule).
             unix = isinstance(instant, str) and instant.isdigit()
             assert delivered.status_code == (200 if unix else 202), (instant, delivered.text)

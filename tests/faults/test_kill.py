@@ -16,7 +16,9 @@ CYCLES = 15
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_f48_a_killed_sqlite_hub_lost_nothing_acknowledged_and_credited_nothing_twice(tmp_path: Path) -> None:
+async def test_f48_a_killed_sqlite_hub_lost_nothing_acknowledged_and_credited_nothing_twice(
+    tmp_path: Path,
+) -> None:
     await check_cycles(tmp_path, f"sqlite:///{tmp_path / 'hub.sqlite'}", seed=1)
 
 
@@ -42,7 +44,9 @@ async def check_cycles(folder: Path, database_url: str, *, seed: int) -> None:
             await hub.start()
             await street.audit(hub)
             acknowledged = await street.live_until_killed(hub)
-            assert acknowledged >= AT_LEAST_ACKNOWLEDGED, f"cycle {cycle} proves nothing: {acknowledged} sales"
+            assert acknowledged >= AT_LEAST_ACKNOWLEDGED, (
+                f"cycle {cycle} proves nothing: {acknowledged} sales"
+            )
         await hub.start()
         await street.settle(hub, partner_id)
         assert street.repeated(), "no cycle killed a sale on its way"

@@ -101,7 +101,9 @@ async def test_f26_of_sixteen_who_spend_the_last_points_at_once_one_succeeds(mig
             await sender.tell(sender.payment(ref=f"last-{n}"))
             answers = await asyncio.gather(*(cash_out(sender, 70) for _ in range(16)))
             assert [isinstance(answer, Issued) for answer in answers].count(True) == 1
-            assert {answer for answer in answers if isinstance(answer, Refusal)} == {Refusal("insufficient_balance")}
+            assert {answer for answer in answers if isinstance(answer, Refusal)} == {
+                Refusal("insufficient_balance")
+            }
         assert await held(sender) == (0, 0)
         assert await sender.club.breaches() == []
 
@@ -146,7 +148,12 @@ async def test_f30_an_amount_in_another_writing_is_refused_and_never_guessed(mig
 
 
 async def _refused_as_amount(sender: Sender, written: str) -> None:
-    launch = {"launch_ref": "x", "partner_id": sender.club.partner_id, "gross_cents": "@", "sold_at": sender.now()}
+    launch = {
+        "launch_ref": "x",
+        "partner_id": sender.club.partner_id,
+        "gross_cents": "@",
+        "sold_at": sender.now(),
+    }
     body = json.dumps(launch).replace('"@"', written).encode()
     answer = await sender.ask("POST", "/v1/sales", body, **{"idempotency-key": "k"})
     assert answer.status_code in {400, 422}, (written, answer.text)
@@ -171,7 +178,7 @@ def test_f33_money_that_is_not_brl_earns_nothing_and_says_why(currency: str) -> 
     home = stone.webhook.receive(Delivery(json.dumps(body).encode()), config)
     body["data"]["currency"] = currency
     foreign = stone.webhook.receive(Delivery(json.dumps(body).encode()), config)
-    assert [type(fact) for fact in home] == [PaymentEvidence]  # type: ignore[union-attr] -- facts, no plan
+    assert [type(fact) for fact in home] == [PaymentEvidence]
     assert foreign == [Ignored(reason="currency_not_brl")]
 
 
@@ -213,7 +220,11 @@ async def test_f36_a_sale_moved_to_another_cpf_takes_its_later_refunds_along(mig
         kinds = [row["kind"] for row in await sender.club.rows(t.movement)]
         assert kinds == ["accrual", "owner_change", "reversal"], "the history is kept"
         back = await sender.ask("POST", "/v1/sales/owner", {"sale_id": sale["sale_id"], "cpf": ANA})
-        assert (back.json()["units"], await held(sender, ANA), await held(sender, BIA)) == (35, (35, 0), (0, 0))
+        assert (back.json()["units"], await held(sender, ANA), await held(sender, BIA)) == (
+            35,
+            (35, 0),
+            (0, 0),
+        )
 
 
 async def test_f38_what_was_paid_with_loyalty_earns_nothing(migrated_url: str) -> None:

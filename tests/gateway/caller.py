@@ -49,7 +49,9 @@ class Caller:
 
     async def patch(self, path: str, body: Any, version: int | None = None) -> httpx.Response:
         """Return the answer to a PATCH of `version`."""
-        return await self.send("PATCH", path, body, **({} if version is None else {"if_match": f'"{version}"'}))
+        return await self.send(
+            "PATCH", path, body, **({} if version is None else {"if_match": f'"{version}"'})
+        )
 
     async def make(self, path: str, body: Any, once: str | None = None) -> dict[str, Any]:
         """Return what a POST created; anything but 201 fails."""

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from contracts.facts import Coverage, Customer, Key, PaymentEvidence
+from contracts.facts import Coverage, Customer, Key, PaymentEvidence, Trust
 from gateway import enrolment, worker
 from gateway.enrolment import PackBought
 from gateway.ledger.actions import Issued
@@ -94,8 +94,8 @@ class Programme(RuleBasedStateMachine):
         for cpf in (ANA, BIA):
             self.run(self.club.enrol(cpf))
         self.buy_pack(300)
-        for cents, cpf, prepaid, device in first:
-            self.sell(cents, cpf, prepaid=prepaid, device=device)
+        for cents, buyer, prepaid, device in first:
+            self.sell(cents, buyer, prepaid=prepaid, device=device)
 
     @rule(cents=CENTS, cpf=BUYER, prepaid=st.booleans(), device=st.booleans())
     def sell(self, cents: int, cpf: str | None, *, prepaid: bool, device: bool) -> None:
@@ -108,7 +108,7 @@ class Programme(RuleBasedStateMachine):
         self.tell(self.sold[-1])
 
     def tell(self, bought: Bought) -> None:
-        trust = "signed" if bought.seen else "device"
+        trust: Trust = "signed" if bought.seen else "device"
         self.run(bought.club.tell(bought.said, trust=trust, source=f"ins_{trust}"))
 
     @precondition(sold_something)
@@ -235,7 +235,11 @@ def test_after_every_step_of_a_programme_the_books_hold_and_posted_is_what_is_du
     examples = 40 if migrated_url.startswith("sqlite") else 10
     with asyncio.Runner() as runner:
         opening = open_world(migrated_url)
-        lived = type("Lived", (Programme,), {"world": runner.run(opening.__aenter__()), "run": staticmethod(runner.run)})
+        lived = type(
+            "Lived",
+            (Programme,),
+            {"world": runner.run(opening.__aenter__()), "run": staticmethod(runner.run)},
+        )
         try:
             run_state_machine_as_test(
                 lived,

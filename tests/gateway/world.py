@@ -126,7 +126,10 @@ class Club:
             (t.store, {**made, "store_id": store_id, "zone": "America/Sao_Paulo"}),
             (t.merchant, {**ours, "merchant_ref": MERCHANT, "store_id": store_id}),
             *(
-                (t.rate, {**ours, "rate_micro": micro, "valid_from": at, "valid_until": None, "recorded_at": at})
+                (
+                    t.rate,
+                    {**ours, "rate_micro": micro, "valid_from": at, "valid_until": None, "recorded_at": at},
+                )
                 for at, micro in rates
             ),
         ]
@@ -154,7 +157,12 @@ class Club:
         return Principal(self.programme_id, "key_test", frozenset(PROGRAMME_SCOPES))
 
     def inbound(
-        self, facts: Iterable[AnyFact], trust: Trust = "signed", source: str = "ins_test", *, covers: bool = False
+        self,
+        facts: Iterable[AnyFact],
+        trust: Trust = "signed",
+        source: str = "ins_test",
+        *,
+        covers: bool = False,
     ) -> Inbound:
         """Return facts as a source of this partner states them now."""
         told_by = Source(self.programme_id, self.partner_id, source, self.store_id, trust, covers)
@@ -244,7 +252,11 @@ async def open_world(
     """Open a hub on `database_url` with the shipped connectors and `more`; its clock stands at `at`."""
     settable = SettableClock(at)
     settings = Settings(
-        data_dir=Path(), database_url=database_url, master_key=MASTER_KEY, mode="sandbox", unsafe_database=True
+        data_dir=Path(),
+        database_url=database_url,
+        master_key=MASTER_KEY,
+        mode="sandbox",
+        unsafe_database=True,
     )
     told = clock or settable
     catalogue = Catalogue.of(stone, generic, *more)
