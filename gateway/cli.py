@@ -124,52 +124,71 @@ def connectors(*, json: Json = False) -> None:
 Hub: TypeAlias = Annotated[str, typer.Option("--hub", envvar="PONTE_HUB", help="Base URL of the hub.")]
 
 
+FileOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(envvar="PONTE_FILE", help="What to send, byte for byte; - is standard input."),
+]
+InstallationOption: TypeAlias = Annotated[
+    str | None, typer.Option(envvar="PONTE_INSTALLATION", help="Send a webhook to this installation.")
+]
+TerminalOption: TypeAlias = Annotated[
+    str | None, typer.Option(envvar="PONTE_TERMINAL", help="Report a result as this terminal.")
+]
+SignOption: TypeAlias = Annotated[str, typer.Option(envvar="PONTE_SIGN", help="hmac, basic or rs256.")]
+SecretOption: TypeAlias = Annotated[
+    str | None, typer.Option(envvar="PONTE_SECRET", help="Shared secret; user:password for basic.")
+]
+KeyFileOption: TypeAlias = Annotated[
+    Path | None, typer.Option(envvar="PONTE_KEY_FILE", help="Private key in PEM, for rs256.")
+]
+KeyIdOption: TypeAlias = Annotated[str, typer.Option(envvar="PONTE_KEY_ID", help="Its id in the key set.")]
+EventOption: TypeAlias = Annotated[
+    str | None, typer.Option(envvar="PONTE_EVENT", help="Another event type, such as charge.refunded.")
+]
+AccountOption: TypeAlias = Annotated[
+    str | None, typer.Option(envvar="PONTE_ACCOUNT", help="Another vendor account.")
+]
+AnswerOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(envvar="PONTE_ANSWER", help="The payment application's answer, instead of a file."),
+]
+CpfOption: TypeAlias = Annotated[
+    str | None, typer.Option(envvar="PONTE_CPF", help="CPF typed at the terminal.")
+]
+ReservationOption: TypeAlias = Annotated[
+    str | None, typer.Option(envvar="PONTE_RESERVATION", help="Number that the hub gave before payment.")
+]
+ClaimCpfOption: TypeAlias = Annotated[
+    str | None, typer.Option(envvar="PONTE_CLAIM_CPF", help="CPF that claims the sale afterwards.")
+]
+ClaimKeyOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(envvar="PONTE_CLAIM_KEY", help="kind=value of the sale; default: the charge."),
+]
+ApiKeyOption: TypeAlias = Annotated[
+    str | None, typer.Option(envvar="PONTE_API_KEY", help="Key with sales:write, for the claim.")
+]
+
+
 @app.command()
 def trigger(  # noqa: PLR0913 -- one parameter an option
     *,
     hub: Hub = "http://127.0.0.1:8000",
-    file: Annotated[
-        Path | None,
-        typer.Option(envvar="PONTE_FILE", help="What to send, byte for byte; - is standard input."),
-    ] = None,
-    installation: Annotated[
-        str | None, typer.Option(envvar="PONTE_INSTALLATION", help="Send a webhook to this installation.")
-    ] = None,
-    terminal: Annotated[
-        str | None, typer.Option(envvar="PONTE_TERMINAL", help="Report a result as this terminal.")
-    ] = None,
-    sign: Annotated[str, typer.Option(envvar="PONTE_SIGN", help="hmac, basic or rs256.")] = "hmac",
-    secret: Annotated[
-        str | None, typer.Option(envvar="PONTE_SECRET", help="Shared secret; user:password for basic.")
-    ] = None,
-    key_file: Annotated[
-        Path | None, typer.Option(envvar="PONTE_KEY_FILE", help="Private key in PEM, for rs256.")
-    ] = None,
-    key_id: Annotated[str, typer.Option(envvar="PONTE_KEY_ID", help="Its id in the key set.")] = "demo",
-    event: Annotated[
-        str | None, typer.Option(envvar="PONTE_EVENT", help="Another event type, such as charge.refunded.")
-    ] = None,
-    account: Annotated[
-        str | None, typer.Option(envvar="PONTE_ACCOUNT", help="Another vendor account.")
-    ] = None,
-    answer: Annotated[
-        str | None,
-        typer.Option(envvar="PONTE_ANSWER", help="The payment application's answer, instead of a file."),
-    ] = None,
-    cpf: Annotated[str | None, typer.Option(envvar="PONTE_CPF", help="CPF typed at the terminal.")] = None,
-    reservation: Annotated[
-        str | None, typer.Option(envvar="PONTE_RESERVATION", help="Number that the hub gave before payment.")
-    ] = None,
-    claim_cpf: Annotated[
-        str | None, typer.Option(envvar="PONTE_CLAIM_CPF", help="CPF that claims the sale afterwards.")
-    ] = None,
-    claim_key: Annotated[
-        str | None,
-        typer.Option(envvar="PONTE_CLAIM_KEY", help="kind=value of the sale; default: the charge."),
-    ] = None,
-    api_key: Annotated[
-        str | None, typer.Option(envvar="PONTE_API_KEY", help="Key with sales:write, for the claim.")
-    ] = None,
+    file: FileOption = None,
+    installation: InstallationOption = None,
+    terminal: TerminalOption = None,
+    sign: SignOption = "hmac",
+    secret: SecretOption = None,
+    key_file: KeyFileOption = None,
+    key_id: KeyIdOption = "demo",
+    event: EventOption = None,
+    account: AccountOption = None,
+    answer: AnswerOption = None,
+    cpf: CpfOption = None,
+    reservation: ReservationOption = None,
+    claim_cpf: ClaimCpfOption = None,
+    claim_key: ClaimKeyOption = None,
+    api_key: ApiKeyOption = None,
     json: Json = False,
 ) -> None:
     """Send one payload, signed as its true sender would, and show the answer. Prefer variables for secrets."""

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +20,10 @@ START_WITHIN_SECONDS = 60
 class HubProcess:
     """`ponte serve` on a free port, with the database and the keys of a world; what it wrote is in `log`."""
 
-    def __init__(self, folder: Path, database_url: str, **environ: str) -> None:
+    def __init__(
+        self, folder: Path, database_url: str, *, program: Sequence[str] = ("gateway.cli",), **environ: str
+    ) -> None:
+        self._program = program
         self.log = folder / "hub.log"
         self._said = folder / "hub.said"
         self._environ = {
@@ -74,7 +77,7 @@ class HubProcess:
     def _run(
         self, *arguments: str, stdout: int | IO[bytes], stderr: int | IO[bytes]
     ) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "gateway.cli", *arguments]
+        command = [sys.executable, "-m", *self._program, *arguments]
         return subprocess.Popen(
             command, env=self._environ, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
         )
