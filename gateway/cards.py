@@ -28,8 +28,10 @@ _ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
 _IDENTITY_NAMES = frozenset({
     "atk", "itk", "acquirertransactionkey", "initiatortransactionkey", "barcode", "ean", "gtin", "sku", "nsu",
-    "number", "value", "authorizationcode", "phone", "orderid",
+    "number", "value", "authorizationcode", "phone", "orderid", "reservation", "loyaltyreservation",
+    "keys", "links",
 })  # fmt: skip
+_NAMED_IN_TEXT = re.compile(r"([A-Za-z_-]{1,40})(?:=|%3[Dd])\Z")  # a payment app answers with `...&atk=...`
 _IDENTITY_ENDINGS = ("id", "code", "key", "ref")
 
 _CARD_LENGTHS = (13, 14, 15, 16, 17, 18, 19)
@@ -109,8 +111,20 @@ def _holds_card_number(name: str, value: Any) -> bool:
     text = str(value)
     if len(text) < _CARD_LENGTHS[0]:
         return False
-    identity = name in _IDENTITY_NAMES or name.endswith(_IDENTITY_ENDINGS)
-    return any(_is_card(_NO_DIGIT.sub("", found[0]), identity=identity) for found in card_numbers(text))
+    return any(
+        _is_card(_NO_DIGIT.sub("", found[0]), identity=_names_identity(_name_of(name, text, found)))
+        for found in card_numbers(text)
+    )
+
+
+def _name_of(field: str, text: str, found: re.Match[str]) -> str:
+    """Return what a number is called: by the query of a URI that holds it, else by its field."""
+    named = _NAMED_IN_TEXT.search(text, max(0, found.start() - 44), found.start())
+    return field if named is None else _bare(named[1])
+
+
+def _names_identity(name: str) -> bool:
+    return name in _IDENTITY_NAMES or name.endswith(_IDENTITY_ENDINGS)
 
 
 def _is_card(digits: str, *, identity: bool) -> bool:

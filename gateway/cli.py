@@ -168,6 +168,9 @@ ClaimKeyOption: TypeAlias = Annotated[
 ApiKeyOption: TypeAlias = Annotated[
     str | None, typer.Option(envvar="PONTE_API_KEY", help="Key with sales:write, for the claim.")
 ]
+PartnerOption: TypeAlias = Annotated[
+    str | None, typer.Option(envvar="PONTE_PARTNER", help="Whose sale is claimed, if the key sees several.")
+]
 
 
 @app.command()
@@ -189,6 +192,7 @@ def trigger(  # noqa: PLR0913 -- one parameter an option
     claim_cpf: ClaimCpfOption = None,
     claim_key: ClaimKeyOption = None,
     api_key: ApiKeyOption = None,
+    partner: PartnerOption = None,
     json: Json = False,
 ) -> None:
     """Send one payload, signed as its true sender would, and show the answer. Prefer variables for secrets."""
@@ -210,7 +214,9 @@ def trigger(  # noqa: PLR0913 -- one parameter an option
         else:
             if claim_cpf is not None and api_key is None:
                 raise CommandRefused("Give --api-key: a claim needs a key with sales:write.")
-            claim = sending.Claim(claim_cpf, api_key or "", claim_key) if claim_cpf is not None else None
+            claim = (
+                sending.Claim(claim_cpf, api_key or "", claim_key, partner) if claim_cpf is not None else None
+            )
             body = sending.altered(payload, event, account)
             heard = sending.deliver(hub, installation or "", body, sender, claim)
         accepted = sending.show(heard, as_json=json)
@@ -247,11 +253,11 @@ def create_key(
 ) -> None:
     """Make an API key and show it, once."""
     from gateway.commands import keys as work_on
-    from gateway.commands.running import settings_of
+    from gateway.commands.startup import settings_of
 
     with _plainly():
         work_on.create(
-            settings_of(os.environ),
+            settings_of(os.environ, quiet=True),
             scopes=scope,
             programme_id=programme,
             partner_id=partner,
@@ -265,10 +271,10 @@ def create_key(
 def list_keys(*, programme: Programme = None, json: Json = False) -> None:
     """List keys, without their secrets."""
     from gateway.commands import keys as work_on
-    from gateway.commands.running import settings_of
+    from gateway.commands.startup import settings_of
 
     with _plainly():
-        work_on.show(settings_of(os.environ), programme_id=programme, as_json=json)
+        work_on.show(settings_of(os.environ, quiet=True), programme_id=programme, as_json=json)
 
 
 @keys.command("revoke")
@@ -280,10 +286,12 @@ def revoke_key(
 ) -> None:
     """End a key at once and for ever."""
     from gateway.commands import keys as work_on
-    from gateway.commands.running import settings_of
+    from gateway.commands.startup import settings_of
 
     with _plainly():
-        work_on.revoke(settings_of(os.environ), key_id=key_id, programme_id=programme, as_json=json)
+        work_on.revoke(
+            settings_of(os.environ, quiet=True), key_id=key_id, programme_id=programme, as_json=json
+        )
 
 
 ledger = typer.Typer(help="The ledger.", no_args_is_help=True)

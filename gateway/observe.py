@@ -31,6 +31,7 @@ _CNPJ = re.compile(
     rf"{_SEP}\d{{2}}(?![0-9A-Za-z])",
 )
 _PERCENT = re.compile(r"%2[0DEFdef]")
+_CARD_IN_URL = re.compile(r"(?<![0-9])[0-9]{4}(?:%2[0DEde][0-9]{1,7}){2,4}(?![0-9])")
 _HEX = re.compile(r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{2}){11,}(?![0-9A-Fa-f])")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{14,}")
 _URLSAFE = str.maketrans("-_", "+/")
@@ -61,8 +62,13 @@ def _mask_plain(text: str) -> str:
         text = pattern.sub(instead, text)
     for found in reversed(list(card_numbers(text))):
         text = f"{text[: found.start()]}[card]{text[found.end() :]}"
+    text = _CARD_IN_URL.sub(_mask_card_in_url, text)
     text = _CPF.sub(_mask_document, text)
     return _CNPJ.sub(_mask_document, text)
+
+
+def _mask_card_in_url(found: re.Match[str]) -> str:
+    return "[card]" if any(card_numbers(_PERCENT.sub(" ", found[0]))) else found[0]
 
 
 def _mask_document(found: re.Match[str]) -> str:

@@ -1,5 +1,6 @@
 """`ponte doctor`: the findings, one line each."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -8,12 +9,11 @@ import typer
 
 from gateway.doctor import examine
 from gateway.ports import system_clock
-from gateway.serve import run
 
 
 def diagnose(environ: Mapping[str, str], *, as_json: bool) -> bool:
     """Print every finding; return whether all is right."""
-    findings = run(examine(environ, system_clock))
+    findings = asyncio.run(examine(environ, system_clock))
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
     else:

@@ -3,6 +3,7 @@
 These commands write to the database, so they run while no hub does; a running hub has /v1/keys for the same.
 """
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,11 +15,12 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.access import NO_PROGRAMME, SCOPES, Scope
-from gateway.app import open_hub
 from gateway.commands.refusals import CommandRefused
 from gateway.keys import actions, queries
-from gateway.serve import run
+from gateway.partners.queries import partner
+from gateway.programmes.queries import UnknownProgramme, programme_row
 from gateway.settings import Settings
+from gateway.store import Connection
 from gateway.store.snapshot import snapshot
 
 SHOWN_AT_MOST = 500
@@ -40,7 +42,10 @@ def create(
         raise CommandRefused(f"No such scope: {', '.join(unknown)}. There are: {', '.join(SCOPES)}.")
 
     async def make() -> actions.MadeKey:
+        from gateway.app import open_hub
+
         async with open_hub(settings) as hub:
+            await hub.read(lambda conn: _must_exist(conn, programme_id, partner_id))
             expires_at = None if expires_days is None else hub.context.clock() + timedelta(days=expires_days)
             asked = actions.NewKey(
                 by=actions.FROM_OUTSIDE,
@@ -52,7 +57,7 @@ def create(
             )
             return await hub.submit(actions.create, asked)
 
-    made = run(make())
+    made = asyncio.run(make())
     if as_json:
         typer.echo(json.dumps({"key_id": made.key_id, "key": made.text}))
         return
@@ -62,7 +67,7 @@ def create(
 
 def show(settings: Settings, *, programme_id: str | None, as_json: bool) -> None:
     """Print the keys of the hub, or of one programme, without their secrets."""
-    found = run(
+    found = asyncio.run(
         snapshot(
             settings.database_url,
             lambda conn: queries.keys(conn, programme_id or NO_PROGRAMME, None, None, SHOWN_AT_MOST),
@@ -85,11 +90,27 @@ def revoke(settings: Settings, *, key_id: str, programme_id: str | None, as_json
     by = replace(actions.FROM_OUTSIDE, programme_id=programme_id or NO_PROGRAMME)
 
     async def end() -> None:
+        from gateway.app import open_hub
+
         async with open_hub(settings) as hub:
             await hub.submit(actions.revoke, actions.Revocation(by, key_id))
 
-    run(end())
+    asyncio.run(end())
     typer.echo(json.dumps({"key_id": key_id, "active": False}) if as_json else f"{key_id} is revoked.")
+
+
+def _must_exist(conn: Connection, programme_id: str | None, partner_id: str | None) -> None:
+    """Refuse a key for a programme or partner that is not there: it would open nothing, for ever."""
+    if programme_id is None:
+        if partner_id is not None:
+            raise CommandRefused("Give --programme too: a partner belongs to one.")
+        return
+    try:
+        programme_row(conn, programme_id)
+    except UnknownProgramme:
+        raise CommandRefused(f"There is no programme {programme_id}.") from None
+    if partner_id is not None and partner(conn, programme_id, partner_id) is None:
+        raise CommandRefused(f"There is no partner {partner_id} in {programme_id}.")
 
 
 def _described(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`ponte ledger verify`: every promise of the ledger checked against a snapshot, also of a live database."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 
@@ -11,7 +12,6 @@ from gateway.catalogue import Catalogue
 from gateway.context import Context
 from gateway.ports import Ids, system_clock, system_entropy
 from gateway.privacy import Vault
-from gateway.serve import run
 from gateway.settings import Settings
 from gateway.store.snapshot import snapshot
 from gateway.verification import CHECKS, Report, verify
@@ -19,7 +19,7 @@ from gateway.verification import CHECKS, Report, verify
 
 def verify_ledger(environ: Mapping[str, str], *, sales_limit: int | None, as_json: bool) -> bool:
     """Print the table of promises, kept or broken; return whether all are kept."""
-    report = run(verified(Settings.read(environ), sales_limit))
+    report = asyncio.run(verified(Settings.read(environ), sales_limit))
     if as_json:
         typer.echo(json.dumps(report.as_dict()))
     else:

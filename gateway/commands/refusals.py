@@ -3,22 +3,30 @@
 Only what is listed here is shown as a sentence; anything else is a defect and keeps its traceback.
 """
 
-from gateway.catalogue import CatalogueRefused
-from gateway.problems import Problem
-from gateway.serve import AddressTaken
-from gateway.settings import SettingsRefused
-from gateway.store.outages import DatabaseRefused, Unavailable
+from typing import Final
 
 
 class CommandRefused(Exception):
     """A command cannot be carried out as it was given; the text says why and what to do."""
 
 
-_SPOKEN = (AddressTaken, CatalogueRefused, CommandRefused, DatabaseRefused, SettingsRefused, Unavailable)
+# By name: whoever has to say one sentence should not have to load the whole hub for it.
+_SPOKEN: Final = frozenset(
+    {
+        "gateway.catalogue.CatalogueRefused",
+        "gateway.commands.refusals.CommandRefused",
+        "gateway.serve.AddressTaken",
+        "gateway.settings.SettingsRefused",
+        "gateway.store.outages.DatabaseRefused",
+        "gateway.store.outages.Unavailable",
+    }
+)
+_PROBLEM: Final = "gateway.problems.Problem"
 
 
 def sentence_of(error: Exception) -> str | None:
     """Return one sentence for a person, or `None` for a defect."""
-    if isinstance(error, Problem):
-        return error.detail
-    return str(error) if isinstance(error, _SPOKEN) else None
+    names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
+    if _PROBLEM in names:
+        return str(getattr(error, "detail", error))
+    return str(error) if names & _SPOKEN else None

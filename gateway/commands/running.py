@@ -8,17 +8,7 @@ from dataclasses import replace
 import typer
 
 from gateway import serve as serving
-from gateway.observe import configure_logging
-from gateway.settings import Settings
-
-
-def settings_of(environ: Mapping[str, str]) -> Settings:
-    """Return the settings, their notices spoken and logging switched on."""
-    settings = Settings.read(environ)
-    for notice in settings.notices:
-        typer.secho(notice, fg="yellow", err=True)
-    configure_logging(settings.log_level)
-    return settings
+from gateway.commands.startup import settings_of
 
 
 def serve(environ: Mapping[str, str], *, host: str, port: int, with_worker: bool, as_json: bool) -> None:

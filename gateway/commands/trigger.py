@@ -3,6 +3,7 @@
 The bytes of the file go out unchanged; only `--event` and `--account` put another value into them.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -18,7 +19,6 @@ from contracts.signatures import RS256, Basic, HmacFields
 from gateway.commands.caller import Caller, Heard
 from gateway.commands.refusals import CommandRefused
 from gateway.ports import system_clock, system_entropy
-from gateway.serve import run
 
 Scheme: TypeAlias = Literal["hmac", "basic", "rs256"]
 
@@ -54,6 +54,7 @@ class Claim:
     cpf: str = field(repr=False)
     api_key: str = field(repr=False)
     key: str | None = None
+    partner_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +104,13 @@ def deliver(hub: str, installation: str, body: bytes, sender: Sender, claim: Cla
         async with aclosing(Caller(hub)) as caller:
             heard = [await caller.send("POST", f"/in/{installation}", body, sender.sign(installation, body))]
             if claim is not None and heard[0].accepted:
-                asked = {"key": _claimed_key(claim.key, body), "cpf": claim.cpf}
+                asked: dict[str, Any] = {"key": _claimed_key(claim.key, body), "cpf": claim.cpf}
+                if claim.partner_id is not None:
+                    asked["partner_id"] = claim.partner_id
                 heard.append(await caller.call("POST", "/v1/sales/claims", claim.api_key, asked))
             return heard
 
-    return run(send())
+    return asyncio.run(send())
 
 
 def report(hub: str, told: Report, sender: Sender) -> list[Heard]:
@@ -120,7 +123,7 @@ def report(hub: str, told: Report, sender: Sender) -> list[Heard]:
             headers = sender.sign(told.terminal_id, body)
             return [await caller.send("POST", "/v1/terminal/results", body, headers)]
 
-    return run(send())
+    return asyncio.run(send())
 
 
 def show(heard: list[Heard], *, as_json: bool) -> bool:

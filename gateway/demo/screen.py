@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console, Group
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +13,7 @@ from rich.text import Text
 from gateway.demo.reckoning import Check
 from gateway.demo.stone import ZONE
 from gateway.demo.story import Scene, Story
+from gateway.demo.town import Shop
 from gateway.verification import CHECKS, Report
 from loyalty.statement import shown
 
@@ -20,8 +22,8 @@ def show_story(console: Console, story: Story) -> None:
     """Print the scenes of the day."""
     town = story.town
     console.print(
-        f"[bold]Um dia no {town.points.name}[/] (pontos: {town.market.company.name}, {town.station.company.name}) "
-        f"e no [bold]{town.cashback.name}[/], semente {story.cast.seed}",
+        f"[bold]Um dia em dois programas[/], semente {story.cast.seed}: {town.points.name} "
+        f"({_offer(town.market)}; {_offer(town.station)}) e {town.cashback.name} ({_offer(town.bakery)}).",
     )
     for scene in story.scenes:
         console.print(f"\n[cyan]{clock_time(scene.at)}[/] [bold]{scene.title}[/] {_mark(scene.checks)}")
@@ -67,13 +69,20 @@ def clock_time(at: datetime) -> str:
     return f"{at.astimezone(ZONE):%H:%M}"
 
 
+def _offer(shop: Shop) -> str:
+    rate = shop.company.rate
+    if "cashback_bps" in rate:
+        return f"{shop.company.name}, {int(rate['cashback_bps']) / 100:g}% de volta".replace(".", ",")
+    return f"{shop.company.name}, {rate['points_per_real']} por R$ 1".replace(".", ",")
+
+
 def _mark(checks: Sequence[Check]) -> str:
     right = sum(check.right for check in checks)
     return f"[green]✓ {right}[/]" if right == len(checks) else f"[red]✗ {right} de {len(checks)}[/]"
 
 
 def _told(scene: Scene) -> Group:
-    return Group(*(Text("      " + text) for text in scene.told))
+    return Group(*(Padding(Text(text), (0, 0, 0, 6)) for text in scene.told))
 
 
 def _with_slip(scene: Scene) -> Table:

@@ -31,7 +31,7 @@ STATUS_OF: Final[Mapping[str, int]] = {
 }
 """Statuses of refusals; every other one is 422."""
 
-_KEY = re.compile(r'"?([!#-\[\]-~]{1,128})"?')
+_KEY = re.compile(r'(?P<quote>"?)(?P<key>[!#-\[\]-~]{1,128})(?P=quote)')
 """A structured-field string of the draft, or the bare text that many clients send."""
 
 
@@ -95,7 +95,8 @@ async def once(
     asked = Once(
         programme_id=caller.programme_id,
         principal=caller.key_id,
-        key=key,
+        # Callers build keys from what they have at hand, a CPF too: only a keyed hash is kept.
+        key=None if key is None else idempotency.fingerprint(vault, "KEY", "", key),
         fingerprint=idempotency.fingerprint(vault, request.method, request.url.path, body),
         action=action,
         item=item,
@@ -120,7 +121,7 @@ def _idempotency_key(request: Request) -> str | None:
     found = _KEY.fullmatch(text.strip())
     if found is None:
         raise Problem("malformed", detail="Idempotency-Key deve ter de 1 a 128 caracteres visíveis.")
-    return found[1]
+    return found["key"]
 
 
 def _response(answer: Answer) -> Response:

@@ -24,7 +24,14 @@ Row = TypeVar("Row")
 _SIGNATURE_BYTES = 16
 
 Limit = Annotated[int, Query(ge=1, le=200, description="How many, at most.")]
-Cursor = Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before; opaque.")]
+Cursor = Annotated[
+    str | None,
+    Query(
+        max_length=512,
+        description="`next_cursor` of the page before; opaque.",
+        json_schema_extra={"format": "cursor"},
+    ),
+]
 
 
 class Page(BaseModel, Generic[Shown]):

@@ -15,7 +15,7 @@ from gateway.enrolment import PackBought
 from gateway.http.answers import etag, expected_version, once, refuses, refuses_once, told
 from gateway.http.cursors import Cursor, Limit, Page, Place
 from gateway.http.guard import hub, requires
-from gateway.http.schemas import CnpjText, Id, Instant, Name, Said, Shown, Units
+from gateway.http.schemas import CnpjText, Id, Instant, Name, Said, Shown, Units, exactly_one
 from gateway.idempotency import Answer
 from gateway.partners import actions, queries
 from gateway.partners.actions import MICRO_OF_BPS, NewPartner, NewRate, PartnerChange
@@ -62,6 +62,8 @@ class PartnerShown(Shown):
 
 class RateSaid(Said):
     """A conversion rate, in exactly one of three writings; it holds from `valid_from` (default: now)."""
+
+    model_config = exactly_one(("points_per_real", "cashback_bps", "rate_micro"))
 
     points_per_real: Annotated[
         str | None, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6})?$", examples=["1.5"])

@@ -29,7 +29,11 @@ def _known_zone(name: str) -> str:
     return ZoneInfo(name).key
 
 
-Zone = Annotated[str, Field(max_length=64, examples=["America/Sao_Paulo"]), AfterValidator(_known_zone)]
+Zone = Annotated[
+    str,
+    Field(max_length=64, examples=["America/Sao_Paulo"], json_schema_extra={"format": "time-zone"}),
+    AfterValidator(_known_zone),
+]
 
 
 class Policy(Said):

@@ -11,6 +11,7 @@ from gateway.access import Principal
 from gateway.http.answers import once, refused, refuses, refuses_once, told
 from gateway.http.cursors import Cursor, Limit, Page, Place
 from gateway.http.guard import hub, requires
+from gateway.http.partners import visible_partner
 from gateway.http.sales_schemas import (
     ClaimSaid,
     LaunchSaid,
@@ -23,6 +24,7 @@ from gateway.http.sales_schemas import (
     SaleShown,
     SaleState,
 )
+from gateway.http.schemas import Id
 from gateway.idempotency import Answer
 from gateway.launches import Launch, LaunchConflict, Ownership, Return, launch_key
 from gateway.problems import FieldError, Problem
@@ -197,14 +199,14 @@ async def look_up_sales(
 async def list_sales(
     request: Request,
     state: Annotated[SaleState | None, Query()] = None,
-    partner_id: Annotated[str | None, Query(max_length=64)] = None,
+    partner_id: Annotated[Id | None, Query()] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     caller: Principal = requires("sales:read"),
 ) -> Page[SaleShown]:
     """List sales, last learned first; those that were merged into others only when asked for."""
-    if partner_id is not None and not caller.sees(partner_id):
-        raise Problem("not_found")
+    if partner_id is not None:
+        await visible_partner(request, caller, partner_id)
     place = Place(request, caller, (state, partner_id))
     query = partial(
         queries.sales_page,

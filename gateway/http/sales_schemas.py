@@ -21,6 +21,7 @@ from gateway.http.schemas import (
     Ref,
     Said,
     Shown,
+    exactly_one,
 )
 from gateway.sales.actions import Recorded
 from gateway.sales.inquiry import Inquiry
@@ -83,6 +84,8 @@ class LaunchSaid(Said):
 class ReturnSaid(Said):
     """Money given back for a sale, named in exactly one of three ways."""
 
+    model_config = exactly_one(("launch_ref", "sale_id", "key"))
+
     launch_ref: Ref | None = None
     sale_id: Id | None = None
     key: KeySaid | None = None
@@ -93,7 +96,7 @@ class ReturnSaid(Said):
 
     @model_validator(mode="after")
     def _one(self) -> "ReturnSaid":
-        _exactly_one(self.launch_ref, self.sale_id, self.key)
+        _check_one(self.launch_ref, self.sale_id, self.key)
         return self
 
 
@@ -107,18 +110,22 @@ class ClaimSaid(Identified):
 class OwnerSaid(Identified):
     """Whose sale it is, by decision; the sale named by id or by key."""
 
+    model_config = exactly_one(("cpf", "cnpj"), ("sale_id", "key"))
+
     sale_id: Id | None = None
     key: KeySaid | None = None
     partner_id: Id | None = None
 
     @model_validator(mode="after")
     def _named(self) -> "OwnerSaid":
-        _exactly_one(self.sale_id, self.key)
+        _check_one(self.sale_id, self.key)
         return self
 
 
 class LookupSaid(Said):
     """One way to find sales: an id, a key (of one partner), or a document."""
+
+    model_config = exactly_one(("sale_id", "key", "cpf", "cnpj"))
 
     sale_id: Id | None = None
     key: KeySaid | None = None
@@ -128,7 +135,7 @@ class LookupSaid(Said):
 
     @model_validator(mode="after")
     def _one(self) -> "LookupSaid":
-        _exactly_one(self.sale_id, self.key, self.cpf, self.cnpj)
+        _check_one(self.sale_id, self.key, self.cpf, self.cnpj)
         return self
 
     @property
@@ -142,7 +149,7 @@ class LookupSaid(Said):
         return self.sale_id is not None or self.key is not None
 
 
-def _exactly_one(*values: object) -> None:
+def _check_one(*values: object) -> None:
     if sum(value is not None for value in values) != 1:
         raise PydanticCustomError("one_name", "name it in exactly one way")
 

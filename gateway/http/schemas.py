@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from contracts.documents import Cnpj, Cpf, TaxId, tax_id
 from contracts.errors import Malformed
+from gateway.observe import mask
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199
@@ -67,12 +68,20 @@ def _bare(size: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _public(value: str) -> str:
+    # Many one-person companies bear their owner's CPF in the name; shown names and plain columns may not.
+    if mask(value) != value:
+        raise PydanticCustomError("personal", "holds a document or a card number")
+    return value
+
+
 Instant: TypeAlias = Annotated[
     AwareDatetime, Field(strict=False), AfterValidator(_near), BeforeValidator(_written)
 ]
 Name: TypeAlias = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$"),
+    AfterValidator(_public),
 ]
 Ref: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
 Id: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_]+$")]
@@ -82,12 +91,33 @@ PartCents: TypeAlias = Annotated[int, Field(ge=0, le=AMOUNT_MAX)]
 Units: TypeAlias = Annotated[int, Field(ge=1, le=AMOUNT_MAX)]
 MultiplierMilli: TypeAlias = Annotated[int, Field(ge=1, le=100_000, description="1500 is one and a half.")]
 Days: TypeAlias = Annotated[int, Field(ge=1, le=36_500)]
-CpfText: TypeAlias = Annotated[str, Field(max_length=32, examples=["529.982.247-25"]), _bare(Cpf.size)]
-CnpjText: TypeAlias = Annotated[str, Field(max_length=32, examples=["11.222.333/0001-81"]), _bare(Cnpj.size)]
+CpfText: TypeAlias = Annotated[
+    str,
+    Field(max_length=32, examples=["529.982.247-25"], json_schema_extra={"format": "cpf"}),
+    _bare(Cpf.size),
+]
+CnpjText: TypeAlias = Annotated[
+    str,
+    Field(max_length=32, examples=["11.222.333/0001-81"], json_schema_extra={"format": "cnpj"}),
+    _bare(Cnpj.size),
+]
+
+
+def exactly_one(*groups: tuple[str, ...]) -> ConfigDict:
+    """Return the model config that documents: of each group exactly one field is given."""
+
+    def given(name: str) -> dict[str, Any]:
+        return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+
+    return ConfigDict(
+        json_schema_extra={"allOf": [{"oneOf": [given(name) for name in group]} for group in groups]}
+    )
 
 
 class Identified(Said):
     """A body that names one person or company: a CPF or a CNPJ, in any writing."""
+
+    model_config = exactly_one(("cpf", "cnpj"))
 
     cpf: CpfText | None = Field(default=None, repr=False)
     cnpj: CnpjText | None = Field(default=None, repr=False)

@@ -91,17 +91,24 @@ class Wire:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Any]:
-        """Return status and parsed body. Raises `OSError` or `EOFError` when the server is gone."""
+        """Return status and parsed body of a POST of JSON."""
+        status, answer = await self.ask("POST", path, body, {"content-type": "application/json", **headers})
+        return status, json.loads(answer or b"null")
+
+    async def ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Return status and body. Raises `OSError` or `EOFError` when the server is gone."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
-        named = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"POST {path} HTTP/1.1\r\nhost: hub\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        writer.write(f"{head}{named}\r\n".encode() + body)
-        status_line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        length = next(line for line in lines if line.lower().startswith("content-length:"))
-        answer = await reader.readexactly(int(length.partition(":")[2]))
-        return int(status_line.split()[1]), json.loads(answer or b"null")
+        sent = {"host": "hub", "content-length": str(len(body)), **headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+        writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
+        status_line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower().split("\r\n")
+        lengths = [line.partition(":")[2] for line in lines if line.startswith("content-length:")]
+        answer = await reader.readexactly(int(lengths[0])) if lengths else b""
+        if "connection: close" in lines:
+            self.close()
+        return int(status_line.split()[1]), answer
 
     def close(self) -> None:
         """Hang up."""

@@ -80,6 +80,20 @@ def test_no_transaction_key_or_order_id_of_ours_is_taken_for_a_card() -> None:
         assert forbidden_card_field(payload) is None
 
 
+def test_no_reservation_and_no_answer_of_a_payment_app_is_taken_for_a_card() -> None:
+    draw = random.Random(8)
+    for _ in range(5000):
+        atk, number = str(draw.randrange(10**13, 10**14)), str(draw.randrange(2**62, 2**63))
+        answer = f"ponte://pay-response?code=0&atk={atk}&order_id={number}&amount=100"
+        assert forbidden_card_field({"reservation": number, "answer": answer}) is None
+        assert forbidden_card_field({"keys": [["stone:atk", atk]], "links": [["order:till", number]]}) is None
+
+
+@pytest.mark.parametrize("name", ["pan", "atk", "order_id", "amount"])
+def test_f102_a_full_card_number_is_found_in_the_answer_of_a_payment_app(name: str) -> None:
+    assert forbidden_card_field({"answer": f"ponte://pay-response?code=0&{name}={VISA}"}) == "pan"
+
+
 def test_the_check_digit_is_the_standards() -> None:
     assert passes_luhn("79927398713")
     assert [passes_luhn(f"7992739871{digit}") for digit in range(10)].count(True) == 1

@@ -1,0 +1,17 @@
+"""What every command does first that opens the hub's database: settings read, notices spoken, logs switched on."""
+
+from collections.abc import Mapping
+
+import typer
+
+from gateway.observe import configure_logging
+from gateway.settings import Settings
+
+
+def settings_of(environ: Mapping[str, str], *, quiet: bool = False) -> Settings:
+    """Return the settings; a `quiet` command logs warnings only, whatever the hub's own level is."""
+    settings = Settings.read(environ)
+    for notice in settings.notices:
+        typer.secho(notice, fg="yellow", err=True)
+    configure_logging("warning" if quiet else settings.log_level)
+    return settings
