@@ -21,7 +21,7 @@ def show_connectors(*, as_json: bool) -> None:
         return
     table = Table()
     for heading in ("slug", "name", "can", "may be trusted as", "docs"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for each in found:
         table.add_row(
             each["slug"],

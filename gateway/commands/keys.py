@@ -79,7 +79,7 @@ def show(settings: Settings, *, programme_id: str | None, as_json: bool) -> None
         return
     table = Table()
     for heading in ("key_id", "name", "scopes", "partner_id", "active", "expires_at"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for row in shown:
         table.add_row(*(str(value) if value is not None else "-" for value in _columns(row)))
     Console().print(table)
