@@ -14,6 +14,21 @@ from tests.gateway.caller import ANA, BIA, CAU, Caller, Shop, code, found, open_
 UNPAID = {"gross_cents": 1000, "discount_cents": 1001}
 
 
+async def test_a_launch_told_again_is_a_duplicate_and_told_differently_a_conflict(migrated_url: str) -> None:
+    async with open_caller(migrated_url) as caller:
+        shop = await found(caller)
+        await shop.register(ANA)
+        made = await shop.caller.make("/v1/sales", shop.sale(cpf=ANA), "k1")
+        again = await shop.caller.post("/v1/sales", shop.sale(cpf=ANA), "k2")
+        assert (again.status_code, again.json()["duplicate"]) == (200, True)
+        assert again.json()["sale_id"] == made["sale_id"]
+        before = await caller.world.read(t.posting)
+        other = await shop.caller.post("/v1/sales", shop.sale(cpf=ANA, gross_cents=20_000), "k3")
+        assert code(other) == (409, "launch_conflict")
+        assert other.json()["first"]["sale_id"] == made["sale_id"]
+        assert await caller.world.read(t.posting) == before
+
+
 async def test_the_same_launch_by_another_key_is_still_the_same_launch(migrated_url: str) -> None:
     async with open_caller(migrated_url) as caller:
         shop = await found(caller)
