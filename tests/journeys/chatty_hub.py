@@ -10,7 +10,7 @@ from functools import partial
 from gateway import serve
 from gateway.app import create_app
 from gateway.cli import main
-from gateway.commands import running
+from gateway.commands import startup
 from gateway.edge import App, Receive, Scope
 from gateway.hub import Hub
 from gateway.observe import configure_logging
@@ -39,5 +39,5 @@ vars(serve)["create_app"] = chatty
 if __name__ == "__main__":
     if "--unmasked" in sys.argv:
         sys.argv.remove("--unmasked")
-        vars(running)["configure_logging"] = partial(configure_logging, masked=False)
+        vars(startup)["configure_logging"] = partial(configure_logging, masked=False)
     main()
