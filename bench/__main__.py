@@ -102,6 +102,7 @@ def measure(database: Database, sales: int) -> dict[str, Any]:
         seeded = seed(Settings.read(environ), partners=50, members=5_000)
         with _served(environ) as port:
             _load(port, CONNECTIONS, _requests(seeded, 0, 500, 50))
+            database.settle()
             before = _commits(port)
             spread = _load(port, CONNECTIONS, _requests(seeded, 500, sales, 50))
             commits = _commits(port) - before

@@ -1,7 +1,7 @@
 """The databases that a benchmark runs on: a SQLite file, or a durable PostgreSQL of its own from a wheel."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +9,15 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """One durable database for the hub, and one of the same kind for the yardstick."""
+    """One durable database for the hub, and one of the same kind for the yardstick.
+
+    `settle` gathers the statistics that a server gathers by itself within its first minutes.
+    """
 
     name: str
     url: str
     fresh_url: str
+    settle: Callable[[], None] = lambda: None
 
 
 @contextmanager
@@ -29,6 +33,6 @@ def opened(name: str) -> Iterator[Database]:
     try:
         server.execute("CREATE DATABASE hub")
         server.execute("CREATE DATABASE raw")
-        yield Database(name, server.url("hub"), server.url("raw"))
+        yield Database(name, server.url("hub"), server.url("raw"), lambda: server.execute("ANALYZE", "hub"))
     finally:
         server.close()
