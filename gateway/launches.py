@@ -172,16 +172,7 @@ def _launched_before(
 
 
 def _as_it_is(dossier: Dossier, statement: Statement) -> Recorded:
-    row = dossier.sales[dossier.sale_of[statement.id]]
-    return Recorded(
-        sale_id=row["sale_id"],
-        state=row["state"],
-        reason=row["reason"],
-        units=row["units"],
-        pending=row["pending"],
-        member_id=row["member_id"],
-        duplicate=True,
-    )
+    return sales.recorded_of(dossier.sales[dossier.sale_of[statement.id]], duplicate=True)
 
 
 def give_back(

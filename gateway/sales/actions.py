@@ -44,10 +44,19 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class _Conclusion:
-    """The sales of the touched dossiers: by id, and which sale each evidence belongs to."""
+    """What dossiers say: their sales by id, which sale each evidence belongs to, and what each should earn.
+
+    `neighbours` are the rows of other sales that a daily limit couples with them; `targets` has theirs too.
+    """
 
     sales: dict[str, Concluded]
     sale_of: dict[str, str]
+    neighbours: Mapping[str, Mapping[str, Any]]
+    targets: Mapping[str, Target]
+
+    def everyone(self) -> dict[str, Concluded]:
+        """Every sale that has a target."""
+        return {sale_id: records.concluded_of(row) for sale_id, row in self.neighbours.items()} | self.sales
 
 
 def record(context: Context, conn: Connection, arrivals: Sequence[Arrival]) -> list[Recorded]:
@@ -71,8 +80,7 @@ def claim(context: Context, conn: Connection, claims: Sequence[ClaimMade]) -> li
         dossier.claims.append(Claim(claim_id, made.key, made.owner, made.made_at, decided=made.decided))
         dossier.touched = True
         desk.claims.append(records.claim_row(claim_id, dossier, made))
-        named = [s.id for s in dossier.statements if made.key in s.evidence.keys]
-        filed.append((named or [dossier.statements[0].id])[0])
+        filed.append((dossier.named(made.key) or dossier.statements)[0].id)
     concluded = _conclude(context, conn, desk)
     return [None if named is None else _recorded(desk, concluded, named, duplicate=False) for named in filed]
 
@@ -88,11 +96,8 @@ def reconsider(context: Context, conn: Connection, dossiers: Iterable[tuple[Scop
 
 def rederive(context: Context, conn: Connection, dossiers: Sequence[Dossier]) -> dict[str, Outcome]:
     """Return by sale id what stored dossiers say when concluded again; nothing is posted or written."""
-    books = {p: book_of(context, conn, p) for p in {d.scope[0] for d in dossiers}}
-    found = _converge(context, conn, dossiers, books)
-    sales = _find_members(conn, found.sales, books)
-    targets = _targets(conn, {**_neighbours(conn, sales, dossiers, books), **sales}, books)
-    return {sale_id: Outcome(sale, targets[sale_id]) for sale_id, sale in sales.items()}
+    found = _derive(context, conn, dossiers, _books(context, conn, dossiers))
+    return {sale_id: Outcome(sale, found.targets[sale_id]) for sale_id, sale in found.sales.items()}
 
 
 def _open(conn: Connection, wanted: Sequence[tuple[Scope, Key]]) -> Desk:
@@ -112,40 +117,52 @@ def _open(conn: Connection, wanted: Sequence[tuple[Scope, Key]]) -> Desk:
 
 def _conclude(context: Context, conn: Connection, desk: Desk) -> dict[str, Outcome]:
     """Conclude the sales of touched dossiers, post, write; return outcomes by evidence id."""
-    touched = [dossier for dossier in desk.dossiers.values() if dossier.touched]
+    touched = desk.touched()
     if not touched:
         return {}
-    books = {p: book_of(context, conn, p) for p in {d.scope[0] for d in touched}}
-    found = _converge(context, conn, touched, books)
-    sales = _find_members(conn, found.sales, books)
+    books = _books(context, conn, touched)
+    found = _derive(context, conn, touched, books)
     gone = _merged(touched, found)
     ledger.join_sales(conn, gone)
-    neighbours = _neighbours(conn, sales, touched, books)
-    everyone = {**neighbours, **sales}
-    old = {*(sale_id for dossier in touched for sale_id in dossier.sales), *neighbours}
-    outcomes = _post(context, conn, everyone, _targets(conn, everyone, books), books, old)
-    _write(context, conn, desk, touched, outcomes, found)
+    known = {**found.neighbours, **{old: row for dossier in touched for old, row in dossier.sales.items()}}
+    outcomes = _post(context, conn, found, books, known)
+    _write(context, conn, desk, outcomes, found, known)
     _refile(conn, touched, found, gone)
     return {evidence_id: outcomes[sale_id] for evidence_id, sale_id in found.sale_of.items()}
 
 
-def _converge(
+def _books(context: Context, conn: Connection, dossiers: Sequence[Dossier]) -> dict[str, Book]:
+    return {p: book_of(context, conn, p) for p in {dossier.scope[0] for dossier in dossiers}}
+
+
+def _derive(
     context: Context, conn: Connection, dossiers: Sequence[Dossier], books: Mapping[str, Book]
 ) -> _Conclusion:
+    """Return what `dossiers` say and what their sales should earn; reads, decides, and writes nothing."""
+    converged, sale_of = _converge(context, conn, dossiers, books)
+    sales = _find_members(conn, converged, books)
+    found = _Conclusion(sales, sale_of, _neighbours(conn, sales, dossiers, books), {})
+    return replace(found, targets=_targets(conn, found.everyone(), books))
+
+
+def _converge(
+    context: Context, conn: Connection, dossiers: Sequence[Dossier], books: Mapping[str, Book]
+) -> tuple[dict[str, Concluded], dict[str, str]]:
     covering = [d for d in dossiers if _has_coverage(context, conn, d.scope[0])]
     covered = queries.covered_days(conn, covering, books)
-    found = _Conclusion({}, {})
+    sales: dict[str, Concluded] = {}
+    sale_of: dict[str, str] = {}
     for dossier in dossiers:
         programme_id, _ = dossier.scope
         book = books[programme_id]
         days = covered.get(programme_id, NOTHING_COVERED)
-        sales = converge(dossier.statements, dossier.claims, days, book.zone, dossier.contested)
+        said = converge(dossier.statements, dossier.claims, days, book.zone, dossier.contested)
         received = {s.id: (s.received_at, s.id) for s in dossier.statements}
-        for sale, name in zip(sales, name_sales(sales, dossier.sale_of, received), strict=True):
+        for sale, name in zip(said, name_sales(said, dossier.sale_of, received), strict=True):
             sale_id = name or context.ids.new("sal")
-            found.sales[sale_id] = conclude(sale, sale_id, dossier, book)
-            found.sale_of.update(dict.fromkeys(sale.statement_ids, sale_id))
-    return found
+            sales[sale_id] = conclude(sale, sale_id, dossier, book)
+            sale_of.update(dict.fromkeys(sale.statement_ids, sale_id))
+    return sales, sale_of
 
 
 def _has_coverage(context: Context, conn: Connection, programme_id: str) -> bool:
@@ -175,8 +192,8 @@ def _merged(dossiers: Sequence[Dossier], found: _Conclusion) -> dict[tuple[str, 
 
 def _neighbours(
     conn: Connection, sales: Mapping[str, Concluded], dossiers: Sequence[Dossier], books: Mapping[str, Book]
-) -> dict[str, Concluded]:
-    """Return the other sales of the member-days concerned, where a daily limit couples them."""
+) -> dict[str, Mapping[str, Any]]:
+    """Return the rows of the other sales of the member-days concerned, where a daily limit couples them."""
     limited = {p for p, book in books.items() if book.programme.daily_award_units is not None}
     if not limited:
         return {}
@@ -191,7 +208,7 @@ def _neighbours(
             if row["member_id"] is not None:
                 days.add((dossier.scope[0], row["member_id"], row["sold_on"]))
     found = queries.sales_of_days(conn, days)
-    return {row["sale_id"]: records.concluded_of(row) for row in found if row["sale_id"] not in own}
+    return {row["sale_id"]: row for row in found if row["sale_id"] not in own}
 
 
 def _targets(
@@ -216,27 +233,26 @@ def _targets(
 def _post(
     context: Context,
     conn: Connection,
-    sales: Mapping[str, Concluded],
-    targets: Mapping[str, Target],
+    found: _Conclusion,
     books: Mapping[str, Book],
-    old: Collection[str],
+    known: Collection[str],
 ) -> dict[str, Outcome]:
-    """Post every (sale, member, partner) difference and keep its award; only `old` sales have one yet."""
-    outcomes = {sale_id: Outcome(sale, targets[sale_id]) for sale_id, sale in sales.items()}
-    known = ledger_queries.awards_of(
-        conn, [(s.programme_id, s.sale_id) for s in sales.values() if s.sale_id in old]
+    """Post every (sale, member, partner) difference and keep its award; only `known` sales have one yet."""
+    outcomes = {sale_id: Outcome(sale, found.targets[sale_id]) for sale_id, sale in found.everyone().items()}
+    awarded = ledger_queries.awards_of(
+        conn, [(o.sale.programme_id, sale_id) for sale_id, o in outcomes.items() if sale_id in known]
     )
     asked: list[tuple[str, dict[str, Any] | None, ledger.Due]] = []
     for sale_id, outcome in outcomes.items():
         sale = outcome.sale
-        rows_of_sale = known.get((sale.programme_id, sale_id), ())
+        rows_of_sale = awarded.get((sale.programme_id, sale_id), ())
         held_by: dict[str, dict[str, Any] | None] = {row["member_id"]: row for row in rows_of_sale}
         if sale.member_id is not None and outcome.target.units:
             held_by.setdefault(sale.member_id, None)
         for member_id, row in held_by.items():
             posted = ledger_queries.award_of(row) if row else Award(sale_id, member_id, sale.partner_id)
-            due = _due(context, outcome, posted, books[sale.programme_id])
-            asked.append((sale_id, row, replace(due, fresh=row is None)))
+            due = _due(context, outcome, posted, books[sale.programme_id], fresh=row is None)
+            asked.append((sale_id, row, due))
     settled = ledger.post(context, conn, [due for _, _, due in asked])
     awards = []
     for (sale_id, before, due), (posted, held) in zip(asked, settled, strict=True):
@@ -250,13 +266,14 @@ def _post(
     return outcomes
 
 
-def _due(context: Context, outcome: Outcome, posted: Award, book: Book) -> ledger.Due:
+def _due(context: Context, outcome: Outcome, posted: Award, book: Book, *, fresh: bool) -> ledger.Due:
     sale, found = outcome.sale, outcome.target
     mine = posted.member_id == sale.member_id
     waits, until = pending_until(sale, book)
     return ledger.Due(
         programme_id=sale.programme_id,
         posted=posted,
+        fresh=fresh,
         target_units=found.units if mine else 0,
         sold_at=sale.sold_at,
         expires_at=found.expires_at,
@@ -271,24 +288,24 @@ def _write(
     context: Context,
     conn: Connection,
     desk: Desk,
-    touched: Sequence[Dossier],
     outcomes: Mapping[str, Outcome],
     found: _Conclusion,
+    known: Mapping[str, Mapping[str, Any]],
 ) -> None:
     for row in desk.evidence:
         row["sale_id"] = found.sale_of[row["evidence_id"]]
         row["dossier_id"] = outcomes[row["sale_id"]].sale.dossier_id
     rows.insert(conn, t.evidence, desk.evidence)
     rows.insert(conn, t.claim, desk.claims)
-    rows.put(conn, t.evidence_key, [row for dossier in touched for row in records.key_rows(dossier)])
-    known = {old: row for dossier in touched for old, row in dossier.sales.items()}
+    rows.put(conn, t.evidence_key, [row for dossier in desk.touched() for row in records.key_rows(dossier)])
     now = context.clock()
     fresh = [records.sale_row(outcome, known.get(sale_id), now) for sale_id, outcome in outcomes.items()]
     changed = [row for row in fresh if row != known.get(row["sale_id"])]
     rows.put(conn, t.sale, changed)
-    units = {old: row["units"] for old, row in known.items()}
-    events = [records.event_row(context, row, units.get(row["sale_id"], 0)) for row in changed]
-    rows.insert(conn, t.outbox, events)
+    before = {sale_id: row["units"] for sale_id, row in known.items()}
+    rows.insert(
+        conn, t.outbox, [records.event_row(context, row, before.get(row["sale_id"], 0)) for row in changed]
+    )
 
 
 def _refile(
@@ -317,19 +334,23 @@ def _refile(
         conn.execute(update(t.sale).where(*its).values(ended))
 
 
+def recorded_of(row: Mapping[str, Any], *, duplicate: bool) -> Recorded:
+    """Return what became of evidence whose sale is the stored `row`."""
+    return Recorded(
+        sale_id=row["sale_id"],
+        state=row["state"],
+        reason=row["reason"],
+        units=row["units"],
+        pending=row["pending"],
+        member_id=row["member_id"],
+        duplicate=duplicate,
+    )
+
+
 def _recorded(desk: Desk, concluded: Mapping[str, Outcome], evidence_id: str, *, duplicate: bool) -> Recorded:
     outcome = concluded.get(evidence_id)
     if outcome is None:
-        row = desk.known[evidence_id]
-        return Recorded(
-            sale_id=row["sale_id"],
-            state=row["state"],
-            reason=row["reason"],
-            units=row["units"],
-            pending=row["pending"],
-            member_id=row["member_id"],
-            duplicate=duplicate,
-        )
+        return recorded_of(desk.known[evidence_id], duplicate=duplicate)
     return Recorded(
         sale_id=outcome.sale.sale_id,
         state=outcome.state,

@@ -34,6 +34,10 @@ class Desk:
         for key in dossier.ranks:
             self.by_key[(dossier.scope, key)] = dossier
 
+    def touched(self) -> list[Dossier]:
+        """The dossiers whose sales have to be concluded again."""
+        return [dossier for dossier in self.dossiers.values() if dossier.touched]
+
     def find(self, context: Context, scope: Scope, keys: Iterable[Key]) -> Dossier:
         """Return the one dossier that `keys` belong to: a new one, or several become the oldest."""
         found = {dossier.id: dossier for key in keys if (dossier := self.by_key.get((scope, key)))}
