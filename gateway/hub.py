@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from gateway.context import Context
+from gateway.context import ANY_PROGRAMME, Context
 from gateway.installations import queries as installations
 from gateway.installations.queries import Installed, TerminalDevice
 from gateway.observe import Metrics
@@ -59,12 +59,12 @@ class Hub:
 
     async def installed(self, installation_id: str) -> Installed | None:
         """Return an installation by its address; read once, then remembered by the writer."""
-        known: Installed | None = self.context.memory.peek("", ("installation", installation_id))
+        known: Installed | None = self.context.memory.peek(ANY_PROGRAMME, ("installation", installation_id))
         return known or await self.submit(_find_installed, installation_id)
 
     async def terminal(self, terminal_id: str) -> TerminalDevice | None:
         """Return a terminal by its id; read once, then remembered by the writer."""
-        known: TerminalDevice | None = self.context.memory.peek("", ("terminal", terminal_id))
+        known: TerminalDevice | None = self.context.memory.peek(ANY_PROGRAMME, ("terminal", terminal_id))
         return known or await self.submit(_find_terminal, terminal_id)
 
 

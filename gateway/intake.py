@@ -6,7 +6,7 @@ A delivery, its evidence, its sale, its movements and its answer are one transac
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from contracts.documents import tax_id
@@ -31,7 +31,7 @@ from gateway.reservations import actions as reservations
 from gateway.sales import actions as sales
 from gateway.sales import queries as sale_queries
 from gateway.sales.actions import Recorded
-from gateway.sales.dossiers import Arrival, Scope
+from gateway.sales.dossiers import Arrival
 from gateway.store import Connection, rows
 from gateway.store import tables as t
 from loyalty.evidence import RANK, is_future
@@ -90,7 +90,6 @@ def apply(context: Context, conn: Connection, items: Sequence[Inbound]) -> list[
             kept_as = item.delivery_id or (row["delivery_id"] if row else context.ids.new("dlv"))
             fresh[n] = replace(item, delivery_id=kept_as)
     outcomes.update(_apply_fresh(context, conn, fresh))
-    _decide_covered(context, conn, fresh)
     _write_deliveries(context, conn, fresh, outcomes)
     for n, first in twin_of.items():
         outcomes[n] = replace(outcomes[first], duplicate=True)
@@ -109,6 +108,7 @@ def _known_deliveries(
 def _apply_fresh(context: Context, conn: Connection, items: dict[int, Inbound]) -> dict[int, Outcome]:
     read = {n: _read(context, conn, item) for n, item in items.items()}
     recorded = iter(sales.record(context, conn, [a for said in read.values() for a in said.arrivals]))
+    _decide_covered(context, conn, {day for said in read.values() for day in said.covered})
     return {
         n: _outcome(items[n], [next(recorded) for _ in said.arrivals], said.ignored)
         for n, said in read.items()
@@ -117,9 +117,13 @@ def _apply_fresh(context: Context, conn: Connection, items: dict[int, Inbound]) 
 
 @dataclass(slots=True)
 class _Said:
-    """What one delivery turned out to say: evidence to record, and reasons why other facts change nothing."""
+    """What one delivery turned out to say: evidence to record, days covered, and why other facts change nothing.
+
+    A covered day is (programme id, merchant, local day).
+    """
 
     arrivals: list[Arrival] = field(default_factory=list)
+    covered: list[tuple[str, str, date]] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
 
 
@@ -132,7 +136,7 @@ def _read(context: Context, conn: Connection, item: Inbound) -> _Said:
             case PaymentEvidence() | DocumentEvidence():
                 said.arrivals.append(_arrival(context, conn, item, fact, said))
             case Coverage():
-                said.ignored += _cover(context, conn, item, fact)
+                _cover(context, conn, item, fact, said)
             case ReservationClosed():
                 its = (item.source.programme_id, item.source.partner_id, fact.reservation.value)
                 reservations.end(conn, [its], "closed")
@@ -157,7 +161,6 @@ def _arrival(
 ) -> Arrival:
     """Stamp one evidence: trust as granted or less, owner as blind index, merchant as store."""
     source = item.source
-    book = book_of(context, conn, source.programme_id)
     owner = None
     if evidence.customer is not None:
         owner = owner_of(keys_of(context, conn, source.programme_id), evidence.customer.document)
@@ -172,7 +175,7 @@ def _arrival(
         evidence=evidence,
         trust=max(source.trust, evidence.trust or source.trust, key=RANK.__getitem__),
         owner=owner,
-        merchant=book.store_of(source.partner_id, evidence.merchant_ref, source.store_id),
+        merchant=_merchant(context, conn, source, evidence.merchant_ref),
         received_at=item.received_at,
     )
 
@@ -185,13 +188,19 @@ def owner_of(keys: ProgrammeKeys, document: str) -> str | None:
         return None
 
 
-def _cover(context: Context, conn: Connection, item: Inbound, fact: Coverage) -> list[str]:
+def _merchant(context: Context, conn: Connection, source: Source, merchant_ref: str | None) -> str | None:
+    """Return the establishment that a source's name for it stands for; without one, the source's own store."""
+    book = book_of(context, conn, source.programme_id)
+    return book.store_of(source.partner_id, merchant_ref, source.store_id)
+
+
+def _cover(context: Context, conn: Connection, item: Inbound, fact: Coverage, said: _Said) -> None:
     """Mark a day as completely read; what it decides is concluded once the whole batch is filed."""
     source = item.source
     if not source.covers:
-        return ["coverage_not_granted"]
-    book = book_of(context, conn, source.programme_id)
-    merchant = book.store_of(source.partner_id, fact.merchant_ref, source.store_id) or ""
+        said.ignored.append("coverage_not_granted")
+        return
+    merchant = _merchant(context, conn, source, fact.merchant_ref) or ""
     row = {
         "programme_id": source.programme_id,
         "merchant": merchant,
@@ -201,22 +210,14 @@ def _cover(context: Context, conn: Connection, item: Inbound, fact: Coverage) ->
     }
     rows.insert_new(conn, t.coverage, [{**row, "method": method} for method in fact.methods])
     context.memory.forget(source.programme_id)
-    return []
+    said.covered.append((source.programme_id, merchant, fact.day_on))
 
 
-def _decide_covered(context: Context, conn: Connection, items: dict[int, Inbound]) -> None:
+def _decide_covered(context: Context, conn: Connection, days: set[tuple[str, str, date]]) -> None:
     """Conclude again the sales that newly covered days may decide, once the batch is filed."""
-    dossiers: dict[str, Scope] = {}
-    for item in items.values():
-        book = book_of(context, conn, item.source.programme_id)
-        for fact in item.facts if item.source.covers else ():
-            if isinstance(fact, Coverage):
-                source = item.source
-                merchant = book.store_of(source.partner_id, fact.merchant_ref, source.store_id) or ""
-                found = sale_queries.sales_in_question(conn, source.programme_id, merchant, fact.day_on)
-                dossiers.update({dossier_id: scope for scope, dossier_id in found})
+    dossiers = {found for day in days for found in sale_queries.sales_in_question(conn, *day)}
     if dossiers:
-        sales.reconsider(context, conn, [(scope, dossier_id) for dossier_id, scope in dossiers.items()])
+        sales.reconsider(context, conn, sorted(dossiers))
 
 
 def _outcome(item: Inbound, recorded: list[Recorded], ignored: list[str]) -> Outcome:

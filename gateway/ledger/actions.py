@@ -164,11 +164,11 @@ def _journal_movements(journal: Journal, programme_id: str, movements: list[Move
     members = list(dict.fromkeys(m.member_id for m in movements if m.member_id))
     if len(members) < 2:
         for movement in movements:
-            journal.movements.append((programme_id, movement, None))
+            journal.post(programme_id, movement)
         return
     occasion = Occasion(movements[0].happened_at, movements[0].learned_at, movements[0].reason)
     whole = replace(combine("owner_change", movements, occasion), member_id=members[0])
-    journal.movements.append((programme_id, whole, members[1]))
+    journal.post(programme_id, whole, members[1])
 
 
 def write(conn: Connection, journal: Journal) -> None:
