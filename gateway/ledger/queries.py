@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Select, Table, func, select
+from sqlalchemy import Connection, Select, Table, func, literal_column, select
 
 from gateway.store import rows
 from gateway.store import tables as t
@@ -103,7 +103,9 @@ def dossiers_to_activate(conn: Connection, now: datetime, limit: int) -> list[tu
 def members_with_due_lots(conn: Connection, now: datetime, limit: int) -> list[MemberRef]:
     """Return up to `limit` members that hold something in lots due by `now`."""
     lot = t.lot.c
-    query = select(lot.programme_id, lot.member_id).where(lot.expires_at <= now, lot.remaining > 0)
+    query = select(lot.programme_id, lot.member_id).where(
+        lot.expires_at <= now, lot.remaining > literal_column("0")
+    )
     return [(p, m) for p, m in conn.execute(query.distinct().limit(limit)).all()]
 
 

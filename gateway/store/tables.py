@@ -5,7 +5,7 @@
 
 from sqlalchemy import BigInteger, Boolean, Index, Integer, LargeBinary, Text, UniqueConstraint
 
-from gateway.store.columns import RETENTIONS, Day, Instant, col, metadata, table
+from gateway.store.columns import RETENTIONS, Day, Instant, col, due_index, metadata, table
 from gateway.store.register import (
     api_key,
     campaign,
@@ -76,6 +76,7 @@ delivery = table(
     rest=(
         UniqueConstraint("programme_id", "installation_id", "body_hash"),
         Index("delivery_waiting", "programme_id", "state", "due_at"),
+        due_index("delivery_due", "due_at", "due_at IS NOT NULL"),
     ),
 )
 evidence = table(
@@ -183,7 +184,7 @@ award = table(
     col("activates_at", Instant, "when pending becomes available", "ledger", null=True),
     col("expires_at", Instant, "expiry of its lot", "ledger", null=True),
     rest=(
-        Index("award_due", "programme_id", "activates_at"),
+        due_index("award_due", "activates_at", "activates_at IS NOT NULL"),
         Index("award_held", "programme_id", "partner_id", "held"),
     ),
 )
@@ -230,7 +231,7 @@ lot = table(
     col("remaining", BigInteger, "units still available", "ledger"),
     col("expired", BigInteger, "units that went to breakage", "ledger"),
     col("taken_back", BigInteger, "units that reversals took and may return", "ledger"),
-    rest=(Index("lot_by_expiry", "programme_id", "expires_at"),),
+    rest=(due_index("lot_due", "expires_at", "remaining > 0"),),
 )
 voucher = table(
     "voucher",

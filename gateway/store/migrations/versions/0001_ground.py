@@ -51,7 +51,14 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("programme_id", "sale_id", "member_id", "partner_id"),
     )
-    op.create_index("award_due", "award", ["programme_id", "activates_at"], unique=False)
+    op.create_index(
+        "award_due",
+        "award",
+        ["activates_at"],
+        unique=False,
+        postgresql_where=sa.text("activates_at IS NOT NULL"),
+        sqlite_where=sa.text("activates_at IS NOT NULL"),
+    )
     op.create_index("award_held", "award", ["programme_id", "partner_id", "held"], unique=False)
     op.create_table(
         "balance",
@@ -132,6 +139,14 @@ def upgrade() -> None:
         sa.Column("answer", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("programme_id", "delivery_id"),
         sa.UniqueConstraint("programme_id", "installation_id", "body_hash"),
+    )
+    op.create_index(
+        "delivery_due",
+        "delivery",
+        ["due_at"],
+        unique=False,
+        postgresql_where=sa.text("due_at IS NOT NULL"),
+        sqlite_where=sa.text("due_at IS NOT NULL"),
     )
     op.create_index("delivery_waiting", "delivery", ["programme_id", "state", "due_at"], unique=False)
     op.create_table(
@@ -221,7 +236,14 @@ def upgrade() -> None:
         sa.Column("taken_back", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("programme_id", "member_id", "lot_id"),
     )
-    op.create_index("lot_by_expiry", "lot", ["programme_id", "expires_at"], unique=False)
+    op.create_index(
+        "lot_due",
+        "lot",
+        ["expires_at"],
+        unique=False,
+        postgresql_where=sa.text("remaining > 0"),
+        sqlite_where=sa.text("remaining > 0"),
+    )
     op.create_table(
         "member",
         sa.Column("programme_id", sa.Text(), nullable=False),
