@@ -5,8 +5,6 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
 
-from fastapi import FastAPI
-
 from gateway.catalogue import Catalogue
 from gateway.context import Context
 from gateway.edge import App, Edge, Receive, Scope
@@ -103,8 +101,3 @@ async def working(hub: Hub) -> AsyncIterator[None]:
         # Cut short, a job is found due again at the next start.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(task, STOP_WITHIN_SECONDS)
-
-
-def api_of(hub: Hub) -> FastAPI:
-    """Return the FastAPI application alone, for its OpenAPI document."""
-    return build_api(hub)

@@ -6,7 +6,7 @@ is a cache of its answer.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from fractions import Fraction
 
 from contracts.facts import DocumentEvidence, DocumentKind, Key
@@ -280,11 +280,6 @@ def _owner_rank(statement: Statement) -> int:
     if isinstance(evidence, DocumentEvidence) and statement.strong:
         return FISCAL if evidence.kind == "fiscal" else ORDERED
     return TYPED
-
-
-def confirmed_by(sold_at: datetime, days: int) -> datetime:
-    """Return when an unconfirmed sale activates by age alone."""
-    return sold_at + timedelta(days=days)
 
 
 def name_sales(

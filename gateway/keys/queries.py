@@ -42,9 +42,3 @@ def keys(
     if before_id is not None:
         query = query.where(k.key_id < before_id)
     return [dict(row) for row in conn.execute(query).mappings()]
-
-
-def any_hub_key(conn: Connection) -> bool:
-    """Return whether a key of the hub itself exists, revoked or not."""
-    query = select(t.api_key.c.key_id).where(t.api_key.c.programme_id == "").limit(1)
-    return conn.execute(query).first() is not None

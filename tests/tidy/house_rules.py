@@ -11,7 +11,7 @@ PAGE_LINES, PAGE_WORDS = 60, 450
 # Small words that every English sentence needs and no Portuguese one has.
 ENGLISH = re.compile(r"\b(the|is|are|was|not|of|and|in|this|found|must|cannot)\b", re.IGNORECASE)
 REGISTRIES = re.compile(
-    r"\b(pypi\.org|pythonhosted\.org|pypi\.python|npmjs\.(?:org|com)|yarnpkg\.com|proxy\.golang|crates\.io"
+    r"\b(pypi\.org|python[h]osted\.org|pypi\.python|npmjs\.(?:org|com)|yarnpkg\.com|proxy\.golang|crates\.io"
     r"|rubygems\.org|maven\.org|deb\.debian|docker\.io|ghcr\.io|quay\.io|index-url[= ]+\w)"
 )
 MACHINE_PATHS = re.compile(r"(?<![\w.)}*/-])/(?:home|Users|root|work|tmp|opt|mnt)/\w[^\s\"'`)]*")
