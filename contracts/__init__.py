@@ -1,13 +1,17 @@
 """The words in which a connector speaks: what is named here is public, everything else may change."""
 
+from contracts.checkout import Checkout
 from contracts.connector import (
     Account,
     Connector,
+    Coupon,
+    Coupons,
     File,
     Limits,
     Page,
     Plan,
     Poll,
+    SignIn,
     SlipFacts,
     Steps,
     Terminal,
@@ -34,7 +38,7 @@ from contracts.facts import (
 )
 from contracts.http import Delivery, Reply, Request, get, post
 from contracts.money import brl, cents, reais_br
-from contracts.signatures import RS256, Basic, BearerToken, HmacBody, HmacFields, Unsigned
+from contracts.signatures import RS256, Basic, BearerToken, HeaderSecrets, HmacBody, HmacFields, Unsigned
 
 __all__ = [
     "RS256",
@@ -44,8 +48,11 @@ __all__ = [
     "BasicAuth",
     "BearerAuth",
     "BearerToken",
+    "Checkout",
     "Cnpj",
     "Connector",
+    "Coupon",
+    "Coupons",
     "Coverage",
     "Cpf",
     "Customer",
@@ -54,6 +61,7 @@ __all__ = [
     "Facts",
     "File",
     "Forged",
+    "HeaderSecrets",
     "HmacBody",
     "HmacFields",
     "Ignored",
@@ -72,6 +80,7 @@ __all__ = [
     "Request",
     "ReservationClosed",
     "RetryLater",
+    "SignIn",
     "SignInAgain",
     "SlipFacts",
     "Steps",

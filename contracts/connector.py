@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
+from contracts.checkout import Checkout
 from contracts.credentials import Credentials, NoCredentials
 from contracts.facts import AnyFact, Facts
 from contracts.http import Delivery, Reply, Request
@@ -42,10 +43,61 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Poll(Generic[C]):
-    """Pull. `page(cursor, config)` starts with the empty cursor."""
+    """Pull. `start(at)` is the cursor of everything that changed since `at`; `page(cursor, config)` reads on.
+
+    A cursor is opaque text of the connector's own. It must never lose what shares an instant with the last
+    thing read: read that instant again, reading twice costs nothing. Several pages may lead to `done`, and
+    the cursor of the last one is where the next round begins.
+    """
 
     every_seconds: int
+    start: Callable[[datetime], str]
     page: Callable[[str, C], Plan[Page]]
+
+
+@dataclass(frozen=True, slots=True)
+class Coupon:
+    """A voucher as a store shows it: a single-use discount of `amount_cents` on an order.
+
+    `voucher_ref` is for people and reports and redeems nothing. `minimum_cents` is 0 where any order will
+    do; `combinable` tells whether other discounts may stand beside it.
+    """
+
+    code: str = field(repr=False)
+    voucher_ref: str
+    amount_cents: int
+    minimum_cents: int
+    starts_at: datetime
+    expires_at: datetime | None
+    combinable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Coupons(Generic[C]):
+    """A voucher published as a discount code of the store; the store's coupon is only a projection.
+
+    `create` returns the store's own reference, also when the code already stands there; `find` returns it,
+    or `None` when the store has no such code: asked before a create whose answer was lost is repeated.
+    `revoke(code, ref, config)` makes the code useless, and is content with one that is gone.
+    """
+
+    create: Callable[[Coupon, C], Plan[str]]
+    find: Callable[[str, C], Plan[str | None]]
+    revoke: Callable[[str, str, C], Plan[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn(Generic[C]):
+    """OAuth 2.0 (RFC 6749, 4.1): how a merchant grants access, and what comes back as config fields.
+
+    `authorize(state, redirect_uri, config)` is the address to send the merchant to. `exchange(query,
+    redirect_uri, config)` and `refresh(config)` return the fields of the config that change; the tokens
+    among them are stored before they are used. `refresh` is `None` where tokens do not expire.
+    """
+
+    authorize: Callable[[str, str, C], str]
+    exchange: Callable[[Mapping[str, str], str, C], Plan[Mapping[str, str]]]
+    refresh: Callable[[C], Plan[Mapping[str, str]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +189,9 @@ class Connector(Generic[C]):
     poll: Poll[C] | None = None
     file: File[C] | None = None
     terminal: Terminal[C] | None = None
+    checkout: Checkout[C] | None = None
+    coupons: Coupons[C] | None = None
+    sign_in: SignIn[C] | None = None
     check: Callable[[C], Plan[Account]] | None = None
 
 

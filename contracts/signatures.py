@@ -189,6 +189,27 @@ class BearerToken:
 
 
 @dataclass(frozen=True, slots=True)
+class HeaderSecrets:
+    """Fixed secrets in headers of the vendor's choosing, all of them required, such as a key and a token."""
+
+    secrets: Mapping[str, str] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse, as `ValueError`, no header at all or an empty secret."""
+        _refuse_no_secret(tuple(self.secrets.values()))
+
+    def check(self, delivery: Delivery, _now: datetime, _keys: Keys = NO_KEYS, /) -> None:
+        """Return if every header holds its secret; `absent` when any of them is missing."""
+        claimed = [_header(delivery, name).encode() for name in self.secrets]
+        genuine = [secret.encode() for secret in self.secrets.values()]
+        _refuse_unless_any(b"\n".join(claimed), (b"\n".join(genuine),))
+
+    def sign(self) -> dict[str, str]:
+        """Return the headers that a true sender adds."""
+        return {name.lower(): secret for name, secret in self.secrets.items()}
+
+
+@dataclass(frozen=True, slots=True)
 class RS256:
     """A header `alg=RS256; kid=<id>; signature=<base64>` over the raw body, as Stone and Pagar.me send.
 

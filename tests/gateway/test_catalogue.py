@@ -49,7 +49,7 @@ def test_an_unknown_slug_is_said_so() -> None:
         ({"config": dict}, "pydantic model"),
         ({"webhook": None}, "can do nothing"),
         ({"webhook": Webhook(signature=None, receive=None)}, "without a signature"),  # type: ignore[arg-type]
-        ({"poll": Poll(60, lambda _cursor, _config: None)}, "no base_url"),  # type: ignore[arg-type, return-value]
+        ({"poll": Poll(60, str, lambda _cursor, _config: None)}, "no base_url"),  # type: ignore[arg-type, return-value]
         ({"trusts": ()}, "must list the trusts"),
         ({"trusts": ("gospel",)}, "lists a trust that is none of: file"),
         ({"limits": Limits(requests_per_minute=0)}, "at least one request"),
