@@ -87,15 +87,16 @@ def _faults_of(record: Any) -> Iterator[str]:
     # Typed as anything: the record is another author's, and this check is what makes its types true.
     slug, limits = record.slug, record.limits
     can_do = any(getattr(record, name) is not None for name in CAPABILITIES)
+    calls = record.poll or record.coupons
     has_model = isinstance(record.config, type) and issubclass(record.config, BaseModel)
     signed = record.webhook is None or callable(record.webhook.signature)
     checks = (
         (_SLUG.fullmatch(str(slug)), f"{slug!r} is no slug: 2 to 32 of a-z, 0-9, _ and -, a letter first."),
         (record.api == API, f"{slug} is written for api {record.api}; this hub speaks api {API}."),
         (has_model, f"{slug} must declare its config as a pydantic model."),
-        (can_do, f"{slug} can do nothing: give it one of {", ".join(CAPABILITIES)}."),
+        (can_do, f"{slug} can do nothing: give it one of {', '.join(CAPABILITIES)}."),
         (signed, f"{slug} has a webhook without a signature: if the vendor has none, say Unsigned(reason)."),
-        (record.base_url or not (record.poll or record.coupons), f"{slug} calls its vendor but declares no base_url."),
+        (record.base_url or not calls, f"{slug} calls its vendor but declares no base_url."),
         (record.trusts, f"{slug} must list the trusts that it may be granted."),
         (set(record.trusts) <= set(TRUSTS), f"{slug} lists a trust that is none of: {', '.join(TRUSTS)}."),
         (min(limits.requests_per_minute, limits.concurrent) > 0, f"{slug} must allow at least one request."),
