@@ -23,6 +23,7 @@ Scope: TypeAlias = Literal[
     "installations:admin",
     "keys:admin",
     "ledger:read",
+    "vouchers:read",
     "vouchers:write",
 ]
 

@@ -34,6 +34,8 @@ from gateway.sales.actions import Recorded
 from gateway.sales.dossiers import Arrival
 from gateway.store import Connection, rows
 from gateway.store import tables as t
+from gateway.vouchers import statements
+from gateway.vouchers.statements import Stated
 from loyalty.evidence import RANK, is_future
 
 
@@ -109,21 +111,21 @@ def _apply_fresh(context: Context, conn: Connection, items: dict[int, Inbound]) 
     read = {n: _read(context, conn, item) for n, item in items.items()}
     recorded = iter(sales.record(context, conn, [a for said in read.values() for a in said.arrivals]))
     _decide_covered(context, conn, {day for said in read.values() for day in said.covered})
-    return {
-        n: _outcome(items[n], [next(recorded) for _ in said.arrivals], said.ignored)
-        for n, said in read.items()
-    }
+    _follow_uses(context, conn, read)
+    return {n: _outcome(items[n], [next(recorded) for _ in said.arrivals], said) for n, said in read.items()}
 
 
 @dataclass(slots=True)
 class _Said:
-    """What one delivery turned out to say: evidence to record, days covered, and why other facts change nothing.
+    """What one delivery turned out to say: evidence, days covered, vouchers used, and why the rest is nothing.
 
     A covered day is (programme id, merchant, local day).
     """
 
     arrivals: list[Arrival] = field(default_factory=list)
     covered: list[tuple[str, str, date]] = field(default_factory=list)
+    uses: list[Stated] = field(default_factory=list)
+    followed: int = 0
     ignored: list[str] = field(default_factory=list)
 
 
@@ -137,19 +139,42 @@ def _read(context: Context, conn: Connection, item: Inbound) -> _Said:
                 said.arrivals.append(_arrival(context, conn, item, fact, said))
             case Coverage():
                 _cover(context, conn, item, fact, said)
-            case ReservationClosed():
-                its = (item.source.programme_id, item.source.partner_id, fact.reservation.value)
-                reservations.end(conn, [its], "closed")
-            case MemberSeen() | VoucherUse() | Ignored():
-                said.ignored.append(_why_nothing(fact))
+            case _:
+                _note(conn, item.source, fact, said)
     return said
 
 
-def _why_nothing(fact: MemberSeen | VoucherUse | Ignored) -> str:
-    """Return why a fact changes nothing: the connector's reason, or that the hub does not serve it."""
-    if isinstance(fact, Ignored):
-        return fact.reason
-    return "enrolment_by_source_off" if isinstance(fact, MemberSeen) else "vouchers_not_served"
+def _note(
+    conn: Connection,
+    source: Source,
+    fact: ReservationClosed | VoucherUse | MemberSeen | Ignored,
+    said: _Said,
+) -> None:
+    """Take in what is no evidence of a sale; nobody is enrolled by a source yet."""
+    match fact:
+        case ReservationClosed():
+            reservations.end(
+                conn, [(source.programme_id, source.partner_id, fact.reservation.value)], "closed"
+            )
+        case VoucherUse():
+            said.uses.append(Stated(source.programme_id, source.partner_id, source.installation_id, fact))
+        case MemberSeen():
+            said.ignored.append("enrolment_by_source_off")
+        case Ignored():
+            said.ignored.append(fact.reason)
+
+
+def _follow_uses(context: Context, conn: Connection, read: dict[int, _Said]) -> None:
+    """Follow what stores state about vouchers, as one set; what came to nothing is told with its reason."""
+    stated = [(said, use) for said in read.values() for use in said.uses]
+    if not stated:
+        return
+    reasons = statements.record(context, conn, [use for _, use in stated])
+    for (said, _), reason in zip(stated, reasons, strict=True):
+        if reason is None:
+            said.followed += 1
+        else:
+            said.ignored.append(reason)
 
 
 def _arrival(
@@ -220,9 +245,9 @@ def _decide_covered(context: Context, conn: Connection, days: set[tuple[str, str
         sales.reconsider(context, conn, sorted(dossiers))
 
 
-def _outcome(item: Inbound, recorded: list[Recorded], ignored: list[str]) -> Outcome:
+def _outcome(item: Inbound, recorded: list[Recorded], said: _Said) -> Outcome:
     answer: dict[str, Any] = {
-        "outcome": "recorded" if recorded else "ignored",
+        "outcome": "recorded" if recorded or said.followed else "ignored",
         "delivery_id": item.delivery_id,
         "sales": [
             {
@@ -235,9 +260,9 @@ def _outcome(item: Inbound, recorded: list[Recorded], ignored: list[str]) -> Out
             for r in recorded
         ],
     }
-    if ignored:
-        answer["ignored"] = sorted(set(ignored))
-    return Outcome(answer, tuple(recorded), tuple(ignored))
+    if said.ignored:
+        answer["ignored"] = sorted(set(said.ignored))
+    return Outcome(answer, tuple(recorded), tuple(said.ignored))
 
 
 def _write_deliveries(

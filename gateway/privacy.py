@@ -35,7 +35,7 @@ class Vault:
         if len(master) != _KEY_BYTES:
             raise ValueError("a master key has 32 bytes")
         self._master = master
-        self._entropy = entropy
+        self.entropy = entropy
         self._wrapping = self.derive("wrap/programme")
         self._programme = lru_cache(_PROGRAMMES_CACHED)(self._unwrap_programme)
 
@@ -51,22 +51,22 @@ class Vault:
     @cached_property
     def hub(self) -> "ProgrammeKeys":
         """Return the keys for what belongs to the hub itself and to no programme."""
-        return ProgrammeKeys("", self.derive("hub"), self._entropy)
+        return ProgrammeKeys("", self.derive("hub"), self.entropy)
 
     def new_secret(self) -> bytes:
         """Return 32 unpredictable bytes, for an API key or a terminal."""
-        return self._entropy(_KEY_BYTES)
+        return self.entropy(_KEY_BYTES)
 
     def new_programme_key(self) -> bytes:
         """Return a fresh programme key, wrapped (40 bytes), to be stored with the programme."""
-        return aes_key_wrap(self._wrapping, self._entropy(_KEY_BYTES))
+        return aes_key_wrap(self._wrapping, self.entropy(_KEY_BYTES))
 
     def programme(self, programme_id: str, wrapped: bytes) -> "ProgrammeKeys":
         """Return the keys of a programme. Refuses (`Unreadable`) a key wrapped under another master key."""
         return self._programme(programme_id, wrapped)
 
     def _unwrap_programme(self, programme_id: str, wrapped: bytes) -> "ProgrammeKeys":
-        return ProgrammeKeys(programme_id, _unwrapped(self._wrapping, wrapped), self._entropy)
+        return ProgrammeKeys(programme_id, _unwrapped(self._wrapping, wrapped), self.entropy)
 
 
 class ProgrammeKeys:
@@ -80,6 +80,8 @@ class ProgrammeKeys:
         self._content = hmac.new(self._derive("content"), digestmod="sha256")
         self._wrapping = self._derive("wrap/member")
         self._config = AESGCM(self._derive("config"))
+        self._codes = AESGCM(self._derive("code"))
+        self._code_index = hmac.new(self._derive("code/index"), digestmod="sha256")
         self._member = lru_cache(_MEMBERS_CACHED)(self._member_cipher)
         self._month = lru_cache(_MONTHS_CACHED)(self._month_cipher)
 
@@ -114,6 +116,20 @@ class ProgrammeKeys:
     def open_config(self, where: str, sealed: bytes) -> bytes:
         """Return a config sealed for `where`; refuses (`Unreadable`) anything else."""
         return self._opened(self._config, where, sealed)
+
+    def code_hash(self, code: str) -> str:
+        """Return 64 hex digits to look a bare voucher code up by; without the key they are worth nothing."""
+        keyed = self._code_index.copy()
+        keyed.update(code.encode())
+        return keyed.hexdigest()
+
+    def seal_code(self, where: str, code: str) -> bytes:
+        """Return a voucher's code sealed, to be shown to its member and published in stores."""
+        return self._sealed(self._codes, where, code.encode())
+
+    def open_code(self, where: str, sealed: bytes) -> str:
+        """Return a code sealed for `where`; refuses (`Unreadable`) anything else."""
+        return self._opened(self._codes, where, sealed).decode()
 
     def seal_delivery(self, where: str, received_at: datetime, body: bytes) -> bytes:
         """Return raw bytes sealed under the key of the month (UTC) they were received in."""

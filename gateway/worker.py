@@ -28,6 +28,8 @@ from gateway.sales import actions as sales
 from gateway.sales.dossiers import Scope
 from gateway.store import Connection
 from gateway.store.outages import Unavailable
+from gateway.vouchers import actions as vouchers
+from gateway.vouchers import queries as voucher_queries
 
 Dossiers: TypeAlias = tuple[tuple[Scope, str], ...]
 
@@ -42,7 +44,9 @@ async def run_due(hub: Hub) -> int:
     """Do everything that is due now; return how many things were done."""
     done = await finish_deliveries(hub)
     done += await activate_awards(hub)
-    return done + await expire_lots(hub)
+    done += await expire_lots(hub)
+    done += await expire_holds(hub)
+    return done + await expire_vouchers(hub)
 
 
 async def run_for_ever(hub: Hub, stop: asyncio.Event) -> None:
@@ -169,3 +173,21 @@ async def expire_lots(hub: Hub) -> int:
 
 def _expire(context: Context, conn: Connection, items: Sequence[tuple[MemberRef, ...]]) -> list[int]:
     return [ledger.expire(context, conn, members) for members in items]
+
+
+async def expire_holds(hub: Hub) -> int:
+    """Let go of vouchers that were promised to orders which never came."""
+    now = hub.context.clock()
+    uses = await hub.read(lambda conn: voucher_queries.due_uses(conn, now, BATCH))
+    if uses:
+        await hub.submit(vouchers.expire_holds, tuple(uses))
+    return len(uses)
+
+
+async def expire_vouchers(hub: Hub) -> int:
+    """End vouchers whose time is over."""
+    now = hub.context.clock()
+    due = await hub.read(lambda conn: voucher_queries.due_vouchers(conn, now, BATCH))
+    if due:
+        await hub.submit(vouchers.expire, tuple(due))
+    return len(due)

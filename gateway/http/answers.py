@@ -28,6 +28,9 @@ STATUS_OF: Final[Mapping[str, int]] = {
     "programme_mode_fixed": 409,
     "member_unknown": 404,
     "sale_unknown": 404,
+    "use_unknown": 404,
+    "use_committed": 409,
+    "use_released": 409,
 }
 """Statuses of refusals; every other one is 422."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from gateway.http import installations, keys, members, partners, programmes, sales, stores
+from gateway.http import installations, keys, members, partners, programmes, rewards, sales, stores, vouchers
 from gateway.http.guard import check_scopes
 from gateway.hub import Hub
 from gateway.problems import Problem, install_handlers, problem_response, request_id_of, with_problems
@@ -22,6 +22,8 @@ routers: tuple[APIRouter, ...] = (
     stores.router,
     members.router,
     sales.router,
+    rewards.router,
+    vouchers.router,
     installations.router,
     keys.router,
 )

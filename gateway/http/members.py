@@ -13,11 +13,10 @@ from gateway.http.answers import etag, expected_version, once, refuses, refuses_
 from gateway.http.cursors import Cursor, Limit, Page, Place
 from gateway.http.guard import hub, requires
 from gateway.http.schemas import Code, Days, Id, Identified, Instant, Name, Said, Shown, Units
+from gateway.http.vouchers import VoucherIssued, VoucherShown, issued_answer
 from gateway.idempotency import Answer
-from gateway.ledger.actions import Issued
 from gateway.members import actions, queries, statements
 from gateway.members.actions import (
-    CashoutAsked,
     GoodwillGiven,
     MemberChange,
     NewDependent,
@@ -29,6 +28,9 @@ from gateway.members.statements import StatementPage
 from gateway.problems import FieldError, Problem
 from gateway.programmes.queries import load_book, stored_keys
 from gateway.store import Connection
+from gateway.vouchers import issuing
+from gateway.vouchers.issuing import MemberWish
+from gateway.vouchers.queries import vouchers_of_member
 
 router = APIRouter(prefix="/v1/members", tags=["members"])
 
@@ -116,15 +118,6 @@ class GoodwillSaid(Said):
     units: Units
     valid_days: Days | None = None
     reason: Code = "goodwill"
-
-
-class VoucherShown(Shown):
-    """A voucher as issued; `display_number` is for people and redeems nothing alone."""
-
-    voucher_id: str
-    display_number: int
-    units: int
-    issued_at: datetime
 
 
 class StatementLineShown(Shown):
@@ -250,19 +243,43 @@ async def add_dependent(
 @router.post(
     "/{member_id}/cashouts",
     status_code=201,
-    response_model=VoucherShown,
+    response_model=VoucherIssued,
     responses=refuses_once("not_found"),
 )
 async def cash_out(
     request: Request, member_id: Id, said: CashoutSaid, caller: Principal = requires("vouchers:write")
 ) -> Response:
-    """Turn units into a voucher. 422: `insufficient_balance`, `redemption_blocked`, `debt_outstanding`."""
-    item = CashoutAsked(caller, member_id, said.units)
-    return await once(request, caller, actions.cash_out, item, _issued, required=True)
+    """Turn units into a voucher of the programme's cash-out reward; its codes are in this answer only.
+
+    422: `insufficient_balance`, `redemption_blocked`, `debt_outstanding`, `reward_closed`.
+    """
+    item = MemberWish(caller, member_id, None, said.units)
+    return await once(request, caller, issuing.issue_for, item, issued_answer, required=True)
 
 
-def _issued(issued: Issued) -> Answer:
-    return told(201, VoucherShown.model_validate(issued._asdict()))
+@router.get("/{member_id}/vouchers", responses=refuses("not_found"))
+async def list_vouchers(
+    request: Request,
+    member_id: Id,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    caller: Principal = requires("vouchers:read"),
+) -> Page[VoucherShown]:
+    """List a member's vouchers, oldest first, without their codes."""
+    place = Place(request, caller)
+    after_id = place.after(cursor)
+
+    def find(conn: Connection) -> list[dict[str, Any]] | None:
+        if not queries.member_rows(conn, [(caller.programme_id, member_id)]):
+            return None
+        return vouchers_of_member(
+            conn, caller.programme_id, member_id, only=caller.partner_id, after_id=after_id, limit=limit + 1
+        )
+
+    rows = await hub(request).read(find)
+    if rows is None:
+        raise Problem("not_found")
+    return place.page(rows, limit, lambda row: row["voucher_id"], VoucherShown.model_validate)
 
 
 @router.post(

@@ -17,11 +17,7 @@ from gateway.store import rows
 from gateway.store import tables as t
 from loyalty import wallet as verbs
 from loyalty.accounts import ISSUANCE, Account, Award, Lot, Movement, Occasion, Wallet, combine
-from loyalty.refusals import Refusal
 from loyalty.wallet import NewLot, Shortfall
-
-VOUCHERS = "voucher"
-"""The sequence that numbers a programme's vouchers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,54 +273,6 @@ def join_sales(conn: Connection, gone: Mapping[tuple[str, str], str]) -> None:
         lots = (t.lot.c.programme_id == programme_id, t.lot.c.sale_id == old)
         conn.execute(update(t.lot).where(*lots).values(sale_id=heir))
     rows.put(conn, t.award, list(joined.values()))
-
-
-@dataclass(frozen=True, slots=True)
-class Cashout:
-    """A member's wish to turn `units` into a voucher."""
-
-    programme_id: str
-    member_id: str
-    units: int
-
-
-class Issued(NamedTuple):
-    """A voucher as issued; `display_number` is for people and redeems nothing alone."""
-
-    voucher_id: str
-    display_number: int
-    units: int
-    issued_at: datetime
-
-
-def cash_out(context: Context, conn: Connection, items: Sequence[Cashout]) -> list[Issued | Refusal]:
-    """Move units out of wallets into vouchers, numbered within their programme. Refused as by the core."""
-    members = [(item.programme_id, item.member_id) for item in items]
-    journal = Journal(context, queries.wallets(conn, members, members), {})
-    numbers = queries.counters(conn, {item.programme_id for item in items}, VOUCHERS)
-    answers: list[Issued | Refusal] = []
-    vouchers: list[dict[str, Any]] = []
-    for item, at in zip(items, members, strict=True):
-        now, voucher_id = context.clock(), context.ids.new("vou")
-        wallet = journal.wallets[at]
-        outcome = verbs.cash_out(wallet, item.units, voucher_id, Occasion(now, now, "cashout"))
-        if isinstance(outcome, Refusal):
-            answers.append(outcome)
-            continue
-        after, movement = outcome
-        journal.take(item.programme_id, wallet, after)
-        journal.post(item.programme_id, movement)
-        numbers[item.programme_id] += 1
-        issued = Issued(voucher_id, numbers[item.programme_id], item.units, after.redemptions[-1].redeemed_at)
-        own = {"programme_id": item.programme_id, "member_id": item.member_id, "state": "issued"}
-        vouchers.append({**own, **issued._asdict()})
-        answers.append(issued)
-    if vouchers:
-        write(conn, journal)
-        rows.insert(conn, t.voucher, vouchers)
-        counted = [{"programme_id": p, "name": VOUCHERS, "value": value} for p, value in numbers.items()]
-        rows.put(conn, t.counter, counted)
-    return answers
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from gateway import audit
 from gateway.access import Principal
 from gateway.context import Context
 from gateway.ledger import actions as ledger
-from gateway.ledger.actions import Cashout, Gift, Issued
+from gateway.ledger.actions import Gift
 from gateway.members import queries
 from gateway.members.queries import KnownMember, MemberRef, dependent_place, document_place, place
 from gateway.problems import FieldError, Problem
@@ -207,37 +207,6 @@ def _add_dependent(context: Context, conn: Connection, item: NewDependent) -> Kn
     _identify(conn, at, index, "dependent", since_at=context.clock(), **sealed)
     audit.record(context, conn, item.by, "member.dependent_added", at[1])
     return _known(context, conn, at)
-
-
-@dataclass(frozen=True, slots=True)
-class CashoutAsked:
-    """A member's wish to turn units into a voucher."""
-
-    by: Principal
-    member_id: str
-    units: int
-
-
-def cash_out(
-    context: Context, conn: Connection, items: Sequence[CashoutAsked]
-) -> list[Issued | Refusal | Problem]:
-    """Issue vouchers. Refused: a stranger, a blocked member, debt, too little that is available."""
-    members = queries.member_rows(conn, [(item.by.programme_id, item.member_id) for item in items])
-    answers: dict[int, Issued | Refusal | Problem] = {}
-    asked: dict[int, Cashout] = {}
-    for n, item in enumerate(items):
-        row = members.get((item.by.programme_id, item.member_id))
-        if row is None:
-            answers[n] = Problem("not_found")
-        elif row["blocked"]:
-            answers[n] = Refusal("redemption_blocked")
-        else:
-            asked[n] = Cashout(item.by.programme_id, item.member_id, item.units)
-    for n, issued in zip(asked, ledger.cash_out(context, conn, list(asked.values())), strict=True):
-        answers[n] = issued
-        if isinstance(issued, Issued):
-            audit.record(context, conn, items[n].by, "voucher.issued", issued.voucher_id)
-    return [answers[n] for n in range(len(items))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,3 +169,14 @@ installation = table(
         Index("installation_by_id", "installation_id"),
     ),
 )
+poll = table(
+    "poll",
+    ("installation_id",),
+    col("installation_id", Text, "which store is asked", "operational"),
+    col("cursor", Text, "where the next page begins; the connector's own text", "operational"),
+    col("due_at", Instant, "next page", "operational"),
+    col("attempts", Integer, "failures since the last page", "operational"),
+    col("reason", Text, "why the last page failed, in a stable code", "operational", null=True),
+    col("read_at", Instant, "when a page was last read to its end", "operational", null=True),
+    rest=(Index("poll_due", "due_at"),),
+)

@@ -6,6 +6,7 @@
 from sqlalchemy import BigInteger, Boolean, Index, Integer, LargeBinary, Text, UniqueConstraint
 
 from gateway.store.columns import RETENTIONS, Day, Instant, col, due_index, metadata, table
+from gateway.store.redeemables import coupon, reward, voucher, voucher_entry, voucher_use
 from gateway.store.register import (
     api_key,
     campaign,
@@ -17,6 +18,7 @@ from gateway.store.register import (
     merchant,
     operator,
     partner,
+    poll,
     programme,
     rate,
     store,
@@ -33,6 +35,7 @@ __all__ = [
     "category",
     "claim",
     "counter",
+    "coupon",
     "coverage",
     "delivery",
     "evidence",
@@ -50,14 +53,18 @@ __all__ = [
     "operator",
     "outbox",
     "partner",
+    "poll",
     "posting",
     "programme",
     "rate",
     "reservation",
+    "reward",
     "sale",
     "store",
     "terminal",
     "voucher",
+    "voucher_entry",
+    "voucher_use",
 ]
 
 delivery = table(
@@ -232,20 +239,6 @@ lot = table(
     col("expired", BigInteger, "units that went to breakage", "ledger"),
     col("taken_back", BigInteger, "units that reversals took and may return", "ledger"),
     rest=(due_index("lot_due", "expires_at", "remaining > 0"),),
-)
-voucher = table(
-    "voucher",
-    ("voucher_id",),
-    col("voucher_id", Text, "identity", "ledger"),
-    col("member_id", Text, "who cashed out", "ledger"),
-    col("display_number", BigInteger, "for people, never redeemable alone", "ledger"),
-    col("units", BigInteger, "value that left the wallet, less what came back", "ledger"),
-    col("state", Text, "life of the voucher", "ledger"),
-    col("issued_at", Instant, "when", "ledger"),
-    rest=(
-        UniqueConstraint("programme_id", "display_number"),
-        Index("voucher_by_member", "programme_id", "member_id"),
-    ),
 )
 reservation = table(
     "reservation",

@@ -16,10 +16,8 @@ from adapters.stone.settings import StoneConfig
 from contracts.facts import Ignored, PaymentEvidence
 from contracts.http import Delivery
 from contracts.money import CENTS_MAX
-from gateway.ledger.actions import Issued
-from gateway.members import actions as members
-from gateway.members.actions import CashoutAsked
 from gateway.store import tables as t
+from gateway.vouchers.issuing import Issued, MemberWish, issue_for
 from loyalty.award import AWARD_MAX
 from loyalty.refusals import Refusal
 from tests.faults.sender import ANA, BIA, Sender, body_of, open_sender
@@ -34,8 +32,8 @@ async def held(sender: Sender, cpf: str = ANA) -> tuple[int, int]:
 
 
 async def cash_out(sender: Sender, units: int, cpf: str = ANA) -> Issued | Refusal:
-    asked = CashoutAsked(sender.club.admin, sender.club.member_of[cpf], units)
-    answer = await sender.club.world.hub.submit(members.cash_out, asked)
+    asked = MemberWish(sender.club.admin, sender.club.member_of[cpf], None, units)
+    answer = await sender.club.world.hub.submit(issue_for, asked)
     assert isinstance(answer, Issued | Refusal)
     return answer
 

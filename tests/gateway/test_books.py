@@ -23,12 +23,12 @@ from hypothesis.stateful import (
 from contracts.facts import Coverage, Customer, Key, PaymentEvidence, Trust
 from gateway import enrolment, worker
 from gateway.enrolment import PackBought
-from gateway.ledger.actions import Issued
 from gateway.members import actions as members
-from gateway.members.actions import CashoutAsked, GoodwillGiven
+from gateway.members.actions import GoodwillGiven
 from gateway.sales import actions as sales
 from gateway.sales.dossiers import ClaimMade
 from gateway.store import tables as t
+from gateway.vouchers.issuing import Issued, MemberWish, issue_for
 from loyalty.refusals import Refusal
 from tests.gateway.world import MERCHANT, NOW, Club, World, open_world
 from tests.loyalty.history import CPFS, ZONE
@@ -162,8 +162,8 @@ class Programme(RuleBasedStateMachine):
     @rule(cpf=st.sampled_from([ANA, BIA]), units=st.sampled_from([1, 7, 60, 10**6]))
     def cash_out(self, cpf: str, units: int) -> None:
         before = self.run(self.club.units()).get(cpf, 0)
-        asked = CashoutAsked(self.club.admin, self.club.member_of[cpf], units)
-        answer = self.run(self.world.hub.submit(members.cash_out, asked))
+        asked = MemberWish(self.club.admin, self.club.member_of[cpf], None, units)
+        answer = self.run(self.world.hub.submit(issue_for, asked))
         taken = before - self.run(self.club.units()).get(cpf, 0)
         assert taken == (units if isinstance(answer, Issued) else 0)
         assert isinstance(answer, Issued | Refusal)

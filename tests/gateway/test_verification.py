@@ -8,9 +8,9 @@ from sqlalchemy import Connection, delete, update
 
 from contracts.facts import Customer, Key, PaymentEvidence
 from gateway.commands.ledger import verified
-from gateway.members.actions import CashoutAsked, cash_out
 from gateway.store import tables as t
 from gateway.verification import CHECKS, Report, verify
+from gateway.vouchers.issuing import MemberWish, issue_for
 from tests.gateway.world import NOW, Club, World, open_world
 
 ANA, BIA = "52998224725", "11144477735"
@@ -39,7 +39,7 @@ async def lived(world: World) -> Club:
     await club.tell(
         payment("atk-1", 10_000, ANA), payment("atk-2", 5_000, BIA), payment("atk-3", 900, "39053344705")
     )
-    await world.hub.submit(cash_out, CashoutAsked(club.admin, club.member_of[BIA], 350))
+    await world.hub.submit(issue_for, MemberWish(club.admin, club.member_of[BIA], None, 350))
     await club.tell(payment("atk-2", 5_000, BIA, returned_cents=5_000, as_of=NOW + timedelta(minutes=1)))
     other = await club.partner(funding="prepaid")
     await other.tell(payment("atk-4", 7_000, ANA))

@@ -1,0 +1,1 @@
+"""Rewards: what a programme lets its members redeem."""

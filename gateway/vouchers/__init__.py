@@ -1,0 +1,1 @@
+"""Vouchers: issued rights to a discount, and what checkouts did with them."""
