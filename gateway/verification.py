@@ -21,8 +21,8 @@ from loyalty import invariants
 CHECKS: Final[Mapping[str, str]] = {
     "I1": "every movement, and so the ledger, sums to zero",
     "I2": "only issuance, goodwill and debt are below zero",
-    "I3": "lots sum to what is available, expired ones to breakage",
-    "I4": "what vouchers took is outstanding or held",
+    "I3": "lots sum to what is available, expired ones and lapsed vouchers to breakage",
+    "I4": "what vouchers took is free, held, spent or lapsed, and the accounts say so",
     "I5": "packs hold what was bought less what was granted",
     "I6": "one award per sale, member and partner",
     "I7": "no award is reversed beyond what it gave; its lots explain it",

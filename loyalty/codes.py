@@ -53,7 +53,7 @@ def new_keypad_code(draw: Draw) -> str:
 
 
 def written(code: str) -> str:
-    """Return a bare code as people read it, in groups of four: `XXXX-XXXX-XXXX-XXXX`."""
+    """Return a bare code as people read it, in four groups of four with hyphens between."""
     return "-".join(code[at : at + 4] for at in range(0, len(code), 4))
 
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-from loyalty.accounts import ACCOUNT_KINDS, BELOW_ZERO, UNITS_MAX, Account, Award, Lot, Redemption
+from loyalty.accounts import ACCOUNT_KINDS, BELOW_ZERO, UNITS_MAX, Account, Award, Lot
 
 
 class Entry(NamedTuple):
@@ -29,18 +29,29 @@ class Held(NamedTuple):
     lot: Lot
 
 
+class Issued(NamedTuple):
+    """The units of one voucher: what it took from its wallet and did not return, and where they are now."""
+
+    voucher_id: str
+    units: int
+    free: int
+    held: int = 0
+    spent: int = 0
+    lapsed: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Books:
     """A snapshot of one programme: what was posted, and the caches and records that must agree with it.
 
-    `vouchers` are all redemptions, each once. Rows may be streams; only `balances` is held in memory.
+    `vouchers` are all ever issued. Rows may be streams; only `balances` is held in memory.
     """
 
     entries: Iterable[Entry]
     balances: Mapping[Account, int]
     lots: Iterable[Held] = ()
     awards: Iterable[Award] = ()
-    vouchers: Iterable[Redemption] = ()
+    vouchers: Iterable[Issued] = ()
 
 
 @dataclass(slots=True)
@@ -61,8 +72,8 @@ def check(books: Books) -> list[str]:
         *stale(books.balances, totals.balances),
         *overdrawn(totals.balances),
         *bad_lots(books.lots, lots),
+        *vouchers_apart_from_balances(books.vouchers, totals.balances, lots),
         *lots_apart_from_balances(lots, totals.balances),
-        *vouchers_apart_from_balances(books.vouchers, totals.balances),
         *packs_apart_from_grants(totals),
         *bad_awards(books.awards, lots),
         *debt_beside_value(totals.balances),
@@ -103,10 +114,11 @@ def overdrawn(balances: Mapping[Account, int]) -> Iterator[str]:
 
 @dataclass(slots=True)
 class Lots:
-    """Sums taken while the lots pass by; `by_award` is what each (sale, member, partner) still holds."""
+    """Sums taken while lots and vouchers pass by; `by_award` is what each (sale, member, partner) still holds."""
 
     remaining: Counter[str] = field(default_factory=Counter)
     expired: int = 0
+    lapsed: int = 0
     by_award: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
 
@@ -131,23 +143,36 @@ def lots_apart_from_balances(lots: Lots, balances: Mapping[Account, int]) -> Ite
     for member_id in sorted(right.keys() | lots.remaining.keys()):
         if right[member_id] != lots.remaining[member_id]:
             yield f"I3: lots of {member_id} hold {lots.remaining[member_id]}, balances {right[member_id]}"
-    if lots.expired != balances.get(Account("breakage"), 0):
-        yield f"I3: lots expired {lots.expired}, breakage holds {balances.get(Account('breakage'), 0)}"
+    breakage = balances.get(Account("breakage"), 0)
+    if lots.expired + lots.lapsed != breakage:
+        yield f"I3: lots and vouchers expired {lots.expired + lots.lapsed}, breakage holds {breakage}"
 
 
 def vouchers_apart_from_balances(
-    vouchers: Iterable[Redemption], balances: Mapping[Account, int]
+    vouchers: Iterable[Issued], balances: Mapping[Account, int], lots: Lots
 ) -> Iterator[str]:
-    """I4: what a voucher took from its wallet and did not return is outstanding or held."""
-    right: Counter[str] = Counter()
+    """I4: what a voucher took and did not return is free, held, spent or lapsed, and its accounts say so.
+
+    Adds to `lots` what vouchers left to breakage.
+    """
+    right: Counter[tuple[str, str]] = Counter()
+    redeemed = 0
     for (kind, ref), units in balances.items():
         if kind in {"outstanding", "held"}:
-            right[ref] += units
-    for voucher in vouchers:
-        right[voucher.voucher_id] -= voucher.units
-    for voucher_id, units in right.items():
+            right[kind, ref] += units
+        redeemed += units if kind == "redeemed" else 0
+    for voucher_id, units, free, held, spent, lapsed in vouchers:
+        right["outstanding", voucher_id] -= free
+        right["held", voucher_id] -= held
+        redeemed -= spent
+        lots.lapsed += lapsed
+        if units != free + held + spent + lapsed:
+            yield f"I4: voucher {voucher_id} took {units}, but {free + held + spent + lapsed} are accounted for"
+    for (kind, voucher_id), units in sorted(right.items()):
         if units:
-            yield f"I4: voucher {voucher_id} differs by {units} from what it took"
+            yield f"I4: voucher {voucher_id} differs by {units} from what is {kind}"
+    if redeemed:
+        yield f"I4: partners redeemed {redeemed} more than vouchers spent"
 
 
 def packs_apart_from_grants(totals: Totals) -> Iterator[str]:

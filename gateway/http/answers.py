@@ -83,11 +83,13 @@ async def once(
     item: Any,
     answer: Callable[[Any], Answer],
     *,
+    refuse: Callable[[Refusal], Answer] = refused,
     required: bool = False,
 ) -> Response:
     """Do `action` for `item` and answer; the same Idempotency-Key hears the first answer again.
 
-    `required`: without a key nothing is done (400). A key that is being answered right now gets 409.
+    `refuse` tells a business "no". `required`: without a key nothing is done (400). A key that is being
+    answered right now gets 409.
     """
     hub = hub_of(request)
     key = _idempotency_key(request)
@@ -103,7 +105,7 @@ async def once(
         fingerprint=idempotency.fingerprint(vault, request.method, request.url.path, body),
         action=action,
         item=item,
-        answer=lambda outcome: refused(outcome) if isinstance(outcome, Refusal) else answer(outcome),
+        answer=lambda outcome: refuse(outcome) if isinstance(outcome, Refusal) else answer(outcome),
     )
     if key is None:
         return _response(await hub.submit(idempotency.apply, asked))

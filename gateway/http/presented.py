@@ -4,7 +4,7 @@ A typo is told at once and touches no database; a wrong code costs a token of wh
 """
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -22,8 +22,6 @@ from gateway.vouchers.queries import Row, vouchers_by
 from loyalty import codes
 from loyalty.codes import Mistyped
 from loyalty.refusals import Refusal
-
-T = TypeVar("T")
 
 NO_VOUCHER = "vou_none"
 """Stands for a voucher that was not found, so that looking further costs what a found one costs."""
@@ -94,11 +92,9 @@ def honouring(caller: Principal, said: Presented) -> str:
     return partner_id
 
 
-def uniform(found: Found, outcome: T | Refusal) -> T | Refusal:
-    """Return an outcome as the storefront hears it: one refusal for all, unless the holder stands there."""
-    if isinstance(outcome, Refusal) and not found.trusted:
-        return Refusal("voucher_not_accepted")
-    return outcome
+def uniform(found: Found, refusal: Refusal) -> Refusal:
+    """Return a refusal as the storefront hears it: one for all, unless the holder's document was shown."""
+    return refusal if found.trusted else Refusal("voucher_not_accepted")
 
 
 def _read(said: Presented) -> str:

@@ -11,11 +11,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from gateway.access import Principal
-from gateway.http.answers import accepted, once, refused, refuses, refuses_once, told
+from gateway.http.answers import once, problem_of, refused, refuses, refuses_once, told
 from gateway.http.guard import hub, requires
-from gateway.http.presented import Presented, honouring, present, uniform
+from gateway.http.presented import Found, Presented, honouring, present, uniform
 from gateway.http.schemas import AmountCents, Id, Ref, Said, Shown, Units
-from gateway.idempotency import Answer
+from gateway.idempotency import Action, Answer
 from gateway.problems import Problem
 from gateway.vouchers import actions, issuing, queries
 from gateway.vouchers.actions import Revocation
@@ -181,7 +181,9 @@ async def quote_voucher(
     asked = Asked(
         caller.programme_id, found.voucher_id, honouring(caller, said), said.order_cents, said.amount_cents
     )
-    cents = accepted(uniform(found, await hub(request).submit(actions.quote, asked)))
+    cents = await hub(request).submit(actions.quote, asked)
+    if isinstance(cents, Refusal):
+        raise problem_of(refused(uniform(found, cents)))
     row = found.row
     assert row is not None
     return QuoteShown.model_validate({**row, "discount_cents": cents})
@@ -196,7 +198,7 @@ async def reserve_voucher(
     """Promise the voucher to an order. Of any number of requests exactly one gets it."""
     found = await present(hub(request), caller, said)
     item = _hold(caller, said, found.voucher_id, said.order_ref, said.ttl_seconds)
-    return await once(request, caller, actions.hold, item, partial(_used, 201, found), required=True)
+    return await _presented_once(request, caller, actions.hold, item, found)
 
 
 @router.post("/redeem", status_code=201, response_model=UseShown, responses=refuses_once("too_many_requests"))
@@ -206,7 +208,7 @@ async def redeem_voucher(
     """Spend the voucher on an order in one request (baixa)."""
     found = await present(hub(request), caller, said)
     item = _hold(caller, said, found.voucher_id, said.order_ref, None)
-    return await once(request, caller, actions.redeem, item, partial(_used, 201, found), required=True)
+    return await _presented_once(request, caller, actions.redeem, item, found)
 
 
 @router.post("/commit", response_model=UseShown, responses=refuses_once("not_found", "conflict"))
@@ -215,7 +217,7 @@ async def commit_use(
 ) -> Response:
     """Spend what is reserved (baixa). 409 `use_released`: the promise had ended."""
     item = Turn(caller.programme_id, said.use_id, said.amount_cents, partner_id=caller.partner_id)
-    return await once(request, caller, actions.commit, item, partial(_used, 200, None), required=True)
+    return await once(request, caller, actions.commit, item, partial(_used, 200), required=True)
 
 
 @router.post("/release", response_model=UseShown, responses=refuses_once("not_found", "conflict"))
@@ -224,7 +226,7 @@ async def release_use(
 ) -> Response:
     """Let go of what is reserved; the voucher may be used elsewhere. 409 `use_committed`: too late."""
     item = Turn(caller.programme_id, said.use_id, partner_id=caller.partner_id)
-    return await once(request, caller, actions.release, item, partial(_used, 200, None), required=True)
+    return await once(request, caller, actions.release, item, partial(_used, 200), required=True)
 
 
 @router.post("/rollback", response_model=UseShown, responses=refuses_once("not_found", "conflict"))
@@ -233,7 +235,7 @@ async def roll_back_use(
 ) -> Response:
     """Undo a commit after the order was cancelled or returned, wholly or in part."""
     item = Turn(caller.programme_id, said.use_id, said.amount_cents, said.rollback_ref, caller.partner_id)
-    return await once(request, caller, actions.roll_back, item, partial(_used, 200, None), required=True)
+    return await once(request, caller, actions.roll_back, item, partial(_used, 200), required=True)
 
 
 @router.post(
@@ -245,6 +247,21 @@ async def revoke_voucher(
     """Take a voucher back: what is free returns to the wallet at once, what is reserved when it is let go."""
     item = Revocation(caller, voucher_id)
     return await once(request, caller, actions.revoke, item, _shown, required=True)
+
+
+async def _presented_once(
+    request: Request, caller: Principal, action: Action, item: Hold, found: Found
+) -> Response:
+    """Do it once; whoever only knows the code hears the one refusal."""
+    return await once(
+        request,
+        caller,
+        action,
+        item,
+        partial(_used, 201),
+        refuse=lambda refusal: refused(uniform(found, refusal)),
+        required=True,
+    )
 
 
 def _hold(
@@ -261,9 +278,7 @@ def _hold(
     )
 
 
-def _used(status: int, found: Any, outcome: Told | Refusal) -> Answer:
-    if isinstance(outcome, Refusal):
-        return refused(outcome if found is None else uniform(found, outcome))
+def _used(status: int, outcome: Told) -> Answer:
     shown = {
         **outcome.use,
         "display_number": outcome.voucher["display_number"],

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, Table, func, literal_column, select
 from gateway.store import rows
 from gateway.store import tables as t
 from loyalty.accounts import Account, Award, Lot, Redemption, Wallet
-from loyalty.invariants import Books, Entry, Held
+from loyalty.invariants import Books, Entry, Held, Issued
 
 MemberRef: TypeAlias = tuple[str, str]
 """(programme id, member id)."""
@@ -126,13 +126,14 @@ def books(conn: Connection, programme_id: str) -> Books:
     """Return all that a programme's ledger holds, as streams that are read once, one after the other."""
     b, v = t.balance.c, t.voucher.c
     held = select(b.account, b.account_ref, b.units).where(b.programme_id == programme_id)
-    vouchers = select(v.voucher_id, v.issued_at, v.units).where(v.programme_id == programme_id)
+    its = (v.voucher_id, v.units, v.free_units, v.held_units, v.spent_units, v.lapsed_units)
+    vouchers = select(*its).where(v.programme_id == programme_id)
     return Books(
         entries=_entries(conn, programme_id),
         balances={Account(kind, ref): units for kind, ref, units in conn.execute(held)},
         lots=(Held(row["member_id"], lot_of(row)) for row in _every(conn, t.lot, programme_id)),
         awards=(award_of(row) for row in every_award(conn, programme_id)),
-        vouchers=(Redemption(*row) for row in _streamed(conn, vouchers)),
+        vouchers=(Issued(*row) for row in _streamed(conn, vouchers)),
     )
 
 

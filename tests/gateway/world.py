@@ -41,8 +41,8 @@ from gateway.store import tables as t
 from gateway.store.engine import Store
 from gateway.transport import JwksCache, Transport
 from loyalty import invariants
-from loyalty.accounts import Account, Redemption
-from loyalty.invariants import Books, Entry, Held
+from loyalty.accounts import Account
+from loyalty.invariants import Books, Entry, Held, Issued
 
 NOW = datetime(2026, 3, 30, 12, tzinfo=UTC)
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
@@ -237,7 +237,10 @@ class Club:
             balances={Account(r["account"], r["account_ref"]): r["units"] for r in read(t.balance)},
             lots=[Held(row["member_id"], lot_of(row)) for row in read(t.lot)],
             awards=[award_of(row) for row in read(t.award)],
-            vouchers=[Redemption(r["voucher_id"], r["issued_at"], r["units"]) for r in read(t.voucher)],
+            vouchers=[
+                Issued(r["voucher_id"], *(r[f"{name}units"] for name in ("", "free_", "held_", "spent_", "lapsed_")))
+                for r in read(t.voucher)
+            ],
         )  # fmt: skip
 
 

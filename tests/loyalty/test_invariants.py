@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from loyalty.accounts import Account, Award, Lot, Redemption
-from loyalty.invariants import Books, Entry, Held, check
+from loyalty.accounts import Account, Award, Lot
+from loyalty.invariants import Books, Entry, Held, Issued, check
 
 BORN_AT = datetime(2026, 3, 1, tzinfo=UTC)
 AVAILABLE, DEBT, PACK = Account("available", "ana"), Account("debt", "ana"), Account("prepaid", "padaria")
@@ -31,7 +31,7 @@ SOUND = Books(
     balances={ISSUANCE: -1000, PACK: 940, AVAILABLE: 25, VOUCHER: 30, BREAKAGE: 5},
     lots=(Held("ana", LOT),),
     awards=(AWARD,),
-    vouchers=(Redemption("voucher_1", BORN_AT, 30),),
+    vouchers=(Issued("voucher_1", 30, 30),),
 )
 
 
@@ -74,13 +74,21 @@ def test_books_may_be_streams() -> None:
         (replace(SOUND, lots=()), "I3: lots of ana hold 0, balances 25"),
         (
             replace(SOUND, lots=(Held("ana", replace(LOT, expired=4)),)),
-            "I3: lots expired 4, breakage holds 5",
+            "I3: lots and vouchers expired 4, breakage holds 5",
         ),
         (
             replace(SOUND, lots=(Held("ana", replace(LOT, issued=29)),)),
             "I3: lot lot_1 holds 29 = 25 + 5 + -1 used",
         ),
-        (replace(SOUND, vouchers=()), "I4: voucher voucher_1 differs by 30 from what it took"),
+        (
+            replace(SOUND, vouchers=(Issued("voucher_1", 30, 20, 5),)),
+            "I4: voucher voucher_1 took 30, but 25 are accounted for",
+        ),
+        (
+            replace(SOUND, vouchers=(Issued("voucher_1", 30, 30, 0, 7, -7),)),
+            "I4: partners redeemed -7 more than vouchers spent",
+        ),
+        (replace(SOUND, vouchers=()), "I4: voucher voucher_1 differs by 30 from what is outstanding"),
         (
             more(Entry("m6", "reversal", PACK, 61), Entry("m6", "reversal", ISSUANCE, -61)),
             "I5: the pack of padaria bought 1000 and granted -1",

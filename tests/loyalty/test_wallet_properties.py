@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from loyalty.accounts import Account, Award, Lot, Movement, Occasion, Redemption, Wallet, combine
-from loyalty.invariants import Books, Entry, Held, check
+from loyalty.invariants import Books, Entry, Held, Issued, check
 from loyalty.refusals import Refusal
 from loyalty.settlement import settle
 from loyalty.wallet import (
@@ -278,7 +278,11 @@ class Ledger(RuleBasedStateMachine):
     @invariant()
     def the_books_keep_every_invariant(self) -> None:
         held = [Held(name, lot) for name, wallet in self.wallets.items() for lot in wallet.lots]
-        vouchers = [redemption for wallet in self.wallets.values() for redemption in wallet.redemptions]
+        vouchers = [
+            Issued(each.voucher_id, each.units, each.units)
+            for wallet in self.wallets.values()
+            for each in wallet.redemptions
+        ]
         assert check(Books(self.entries, self.balances, held, self.awards.values(), vouchers)) == []
 
     @invariant()
