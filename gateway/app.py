@@ -9,6 +9,8 @@ from gateway.catalogue import Catalogue
 from gateway.context import Context
 from gateway.edge import App, Edge, Receive, Scope
 from gateway.http.api import build_api
+from gateway.http.checkout import PREFIX as CHECKOUT
+from gateway.http.checkout import serve_checkout
 from gateway.http.health import PATHS as HEALTH
 from gateway.http.health import check_health
 from gateway.http.inbound import deliver
@@ -28,6 +30,7 @@ Lane: TypeAlias = Callable[[Hub, Scope, Receive, Send], Awaitable[None]]
 
 LANES: tuple[tuple[str, Lane], ...] = (
     ("/in/", deliver),
+    (CHECKOUT, serve_checkout),
     ("/v1/terminal/", serve_terminal),
     *((path, check_health) for path in HEALTH),
 )

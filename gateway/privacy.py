@@ -123,13 +123,13 @@ class ProgrammeKeys:
         keyed.update(code.encode())
         return keyed.hexdigest()
 
-    def seal_code(self, where: str, code: str) -> bytes:
-        """Return a voucher's code sealed, to be shown to its member and published in stores."""
-        return self._sealed(self._codes, where, code.encode())
+    def seal_code(self, voucher_id: str, code: str) -> bytes:
+        """Return a voucher's code sealed, to be published in stores."""
+        return self._sealed(self._codes, f"voucher/{voucher_id}/code_sealed", code.encode())
 
-    def open_code(self, where: str, sealed: bytes) -> str:
-        """Return a code sealed for `where`; refuses (`Unreadable`) anything else."""
-        return self._opened(self._codes, where, sealed).decode()
+    def open_code(self, voucher_id: str, sealed: bytes) -> str:
+        """Return the code sealed for a voucher; refuses (`Unreadable`) anything else."""
+        return self._opened(self._codes, f"voucher/{voucher_id}/code_sealed", sealed).decode()
 
     def seal_delivery(self, where: str, received_at: datetime, body: bytes) -> bytes:
         """Return raw bytes sealed under the key of the month (UTC) they were received in."""

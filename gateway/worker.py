@@ -24,6 +24,7 @@ from gateway.intake import Inbound
 from gateway.ledger import actions as ledger
 from gateway.ledger import queries as ledger_queries
 from gateway.ledger.queries import MemberRef
+from gateway.publishing import publish_coupons
 from gateway.sales import actions as sales
 from gateway.sales.dossiers import Scope
 from gateway.store import Connection
@@ -46,6 +47,7 @@ async def run_due(hub: Hub) -> int:
     done += await activate_awards(hub)
     done += await expire_lots(hub)
     done += await expire_holds(hub)
+    done += await publish_coupons(hub)
     return done + await expire_vouchers(hub)
 
 

@@ -218,6 +218,11 @@ def revoke(voucher: Voucher) -> Step:
     return _to_wallet(Step(replace(voucher, ended="revoked"), None, None))
 
 
+def put_back(voucher: Voucher) -> Step:
+    """Return what is free to the wallet, of a voucher that was issued for one order only."""
+    return _to_wallet(Step(voucher, None, None))
+
+
 def _settled(step: Step, occasion: Occasion) -> Step:
     """Apply the terms to what is free once a checkout let go of the voucher."""
     voucher = step.voucher

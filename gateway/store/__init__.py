@@ -1,5 +1,5 @@
 """The database: tables, engine, rows, committer. SQL lives here and in the slices' queries and actions."""
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "Table"]

@@ -62,6 +62,7 @@ voucher = table(
     col("combinable", Boolean, "beside other discounts", "ledger"),
     col("remainder", Text, "forfeit, keep or wallet", "ledger"),
     col("on_expiry", Text, "breakage or return", "ledger"),
+    col("drawn", Boolean, "taken from the balance at a checkout: nobody was told its code", "ledger"),
     col("state", Text, "issued, reserved, committed, expired or revoked", "ledger"),
     col("ended", Text, "why nothing more may be reserved", "ledger", null=True),
     col("issued_at", Instant, "when", "ledger"),
@@ -97,6 +98,7 @@ voucher_use = table(
     col("expires_at", Instant, "a hold ends by itself", "ledger", null=True),
     rest=(
         UniqueConstraint("programme_id", "voucher_id", "partner_id", "order_ref"),
+        Index("voucher_use_by_request", "programme_id", "installation_id", "request_ref"),
         due_index("voucher_use_due", "expires_at", "held_cents > 0"),
     ),
 )
@@ -115,11 +117,12 @@ coupon = table(
     col("voucher_id", Text, "which voucher", "operational"),
     col("installation_id", Text, "in which store", "operational"),
     col("coupon_ref", Text, "the store's own reference", "operational", null=True),
+    col("amount_cents", BigInteger, "what it is published for", "operational", null=True),
     col("wanted", Text, "published or revoked: what the voucher's state asks for", "operational"),
     col(
         "state",
         Text,
-        "absent, published, revoked, unknown or refused: what the store is known to have",
+        "absent, published, revoked, unknown, stale or refused: what the store is known to have",
         "operational",
     ),
     col("reason", Text, "why it is refused, in a stable code", "operational", null=True),

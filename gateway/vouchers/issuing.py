@@ -14,7 +14,7 @@ from gateway.problems import Problem
 from gateway.programmes.queries import keys as keys_of
 from gateway.rewards.actions import cashout
 from gateway.rewards.queries import RewardRef, issued_to, reward_of, reward_rows
-from gateway.store import Connection, rows
+from gateway.store import Connection
 from gateway.store import tables as t
 from gateway.vouchers import queries
 from gateway.vouchers.queries import Row
@@ -31,13 +31,16 @@ SEQUENCE = "voucher"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A member's wish for a reward; of a cash-out, for so many units of it."""
+    """A member's wish for a reward; of a cash-out, for so many units of it.
+
+    `drawn` at a checkout from the balance: the voucher serves one order, and its code is told to nobody.
+    """
 
     programme_id: str
     member_id: str
     reward_id: str
     units: int | None = None
-    reason: str = "cashout"
+    drawn: bool = False
 
     @property
     def reward(self) -> RewardRef:
@@ -57,11 +60,6 @@ class Issued:
     row: Row
     code: str = field(repr=False)
     keypad_code: str = field(repr=False)
-
-
-def code_place(voucher_id: str) -> str:
-    """Return the cell in which a voucher's code is sealed."""
-    return f"voucher/{voucher_id}/code"
 
 
 def issue(context: Context, conn: Connection, items: Sequence[Wish]) -> list[Issued | Refusal]:
@@ -144,8 +142,7 @@ def issue_in(till: Till, items: Sequence[Wish]) -> list[Issued | Refusal]:
             answers.append(answer)
     if any(isinstance(answer, Issued) for answer in answers):
         counted = [{"programme_id": p, "name": SEQUENCE, "value": value} for p, value in numbers.items()]
-        rows.put(conn, t.counter, counted)
-        rows.put(conn, t.reward, list(offered.values()))
+        till.beside |= {t.counter: counted, t.reward: list(offered.values())}
     return answers
 
 
@@ -159,7 +156,7 @@ def _issue(till: Till, item: Wish, row: Row, to_member: int, numbers: dict[str, 
         return price
     voucher_id = till.context.ids.new("vou")
     before = till.journal.wallets[item.member]
-    outcome = wallet.cash_out(before, price.units, voucher_id, Occasion(now, now, item.reason))
+    outcome = wallet.cash_out(before, price.units, voucher_id, Occasion(now, now, "cashout"))
     if isinstance(outcome, Refusal):
         return outcome
     after, movement = outcome
@@ -201,6 +198,7 @@ def _born(till: Till, item: Wish, voucher: Voucher, born: dict[str, Any]) -> Iss
         "minimum_cents": voucher.minimum_cents,
         "combinable": voucher.combinable,
         "remainder": voucher.remainder,
+        "drawn": item.drawn,
         "on_expiry": voucher.on_expiry,
         "expires_at": voucher.expires_at,
         "version": 0,
@@ -216,6 +214,6 @@ def _hidden(keys: ProgrammeKeys, voucher_id: str, code: str, keypad_code: str) -
     return {
         "code_hash": keys.code_hash(code),
         "keypad_hash": keys.code_hash(keypad_code),
-        "code_sealed": keys.seal_code(code_place(voucher_id), code),
+        "code_sealed": keys.seal_code(voucher_id, code),
         "code_tail": code[-4:],
     }

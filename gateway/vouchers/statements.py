@@ -86,6 +86,7 @@ def _void(till: Till, hold: Hold, row: Row | None, item: Stated) -> None:
     if row is None:
         row = verbs.begin(till, hold, "released")
     verbs.cancel(till, Turn(item.programme_id, row["use_id"]), row)
+    till.stale.add(((item.programme_id, hold.voucher_id), item.installation_id))
     till.state((item.programme_id, hold.voucher_id), row["use_id"], item.said.as_of)
 
 

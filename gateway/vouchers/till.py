@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gateway.context import Context
+from gateway.coupons import actions as coupons
 from gateway.ledger import queries as ledger
 from gateway.ledger.actions import Journal, write
-from gateway.store import Connection, rows
+from gateway.store import Connection, Table, rows
 from gateway.store import tables as t
 from gateway.vouchers import queries
 from gateway.vouchers.queries import Row, UseRef, VoucherRef
@@ -21,7 +22,10 @@ from loyalty.vouchers import Step, Use, Voucher
 
 @dataclass(slots=True)
 class Till:
-    """Vouchers, uses and wallets of one batch, and what changed of them."""
+    """Vouchers, uses and wallets of one batch, and what changed of them; `beside` is written with them.
+
+    `stale` names coupons whose store may have burnt or re-armed them by its own habit: (voucher, installation).
+    """
 
     context: Context
     conn: Connection
@@ -30,6 +34,8 @@ class Till:
     journal: Journal
     entries: dict[tuple[str, str, str], Row] = field(default_factory=dict)
     events: list[Row] = field(default_factory=list)
+    stale: set[tuple[VoucherRef, str]] = field(default_factory=set)
+    beside: dict[Table, list[Row]] = field(default_factory=dict)
     _changed: set[VoucherRef] = field(default_factory=set)
     _used: set[UseRef] = field(default_factory=set)
     _noted: list[Row] = field(default_factory=list)
@@ -126,6 +132,9 @@ class Till:
         rows.put(self.conn, t.voucher_use, [self.uses[at] for at in sorted(self._used)])
         rows.insert(self.conn, t.voucher_entry, self._noted)
         rows.insert(self.conn, t.outbox, self.events)
+        for table, written in self.beside.items():
+            rows.put(self.conn, table, written)
+        coupons.follow(self.context, self.conn, [self.vouchers[at] for at in changed], self.stale)
         return changed
 
     def _give_back(self, at: VoucherRef, units: int, occasion: Occasion) -> None:

@@ -120,6 +120,7 @@ def upgrade() -> None:
         sa.Column("voucher_id", sa.Text(), nullable=False),
         sa.Column("installation_id", sa.Text(), nullable=False),
         sa.Column("coupon_ref", sa.Text(), nullable=True),
+        sa.Column("amount_cents", sa.BigInteger(), nullable=True),
         sa.Column("wanted", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
@@ -537,6 +538,7 @@ def upgrade() -> None:
         sa.Column("combinable", sa.Boolean(), nullable=False),
         sa.Column("remainder", sa.Text(), nullable=False),
         sa.Column("on_expiry", sa.Text(), nullable=False),
+        sa.Column("drawn", sa.Boolean(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("ended", sa.Text(), nullable=True),
         sa.Column("issued_at", sa.BigInteger(), nullable=False),
@@ -588,6 +590,12 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("programme_id", "use_id"),
         sa.UniqueConstraint("programme_id", "voucher_id", "partner_id", "order_ref"),
+    )
+    op.create_index(
+        "voucher_use_by_request",
+        "voucher_use",
+        ["programme_id", "installation_id", "request_ref"],
+        unique=False,
     )
     op.create_index(
         "voucher_use_due",
