@@ -24,6 +24,7 @@ from gateway.intake import Inbound
 from gateway.ledger import actions as ledger
 from gateway.ledger import queries as ledger_queries
 from gateway.ledger.queries import MemberRef
+from gateway.polling import read_pages
 from gateway.publishing import publish_coupons
 from gateway.sales import actions as sales
 from gateway.sales.dossiers import Scope
@@ -44,6 +45,7 @@ _log = structlog.get_logger("ponte.worker")
 async def run_due(hub: Hub) -> int:
     """Do everything that is due now; return how many things were done."""
     done = await finish_deliveries(hub)
+    done += await read_pages(hub)
     done += await activate_awards(hub)
     done += await expire_lots(hub)
     done += await expire_holds(hub)

@@ -29,7 +29,7 @@ _JSON = (b"content-type", b"application/json")
 
 
 async def deliver(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one delivery: 200 applied, 202 kept for later, 401 forged, 422 card data, 503 busy."""
+    """Answer one delivery: 200 applied or greeted, 202 kept, 401 forged, 422 card data, 503 busy."""
     if scope["method"] != "POST":
         raise Problem("method_not_allowed", headers={"allow": "POST"})
     installed = await hub.installed(scope["path"].removeprefix("/in/").partition("/")[0])
@@ -40,9 +40,14 @@ async def deliver(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
         headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
         received_at=hub.context.clock(),
     )
-    await _authenticate(hub, installed, installed.connector.webhook, delivery)
+    webhook = installed.connector.webhook
+    if webhook.greeting is not None and webhook.greeting(delivery):
+        hub.metrics.delivery(installed.connector.slug, "greeted")
+        await answer_json(send, 200, {"outcome": "greeted"})
+        return
+    await _authenticate(hub, installed, webhook, delivery)
     _refuse_card_data(hub, installed, delivery.body)
-    status, answer = await _understand(hub, installed, installed.connector.webhook, delivery)
+    status, answer = await _understand(hub, installed, webhook, delivery)
     await answer_json(send, status, answer)
 
 

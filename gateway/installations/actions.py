@@ -12,6 +12,7 @@ from gateway import audit
 from gateway.access import Principal
 from gateway.context import Context
 from gateway.installations.queries import Installed, config_place, installation, parked_answer
+from gateway.polls import actions as polls
 from gateway.problems import Problem
 from gateway.programmes.queries import keys as keys_of
 from gateway.store import rows
@@ -69,6 +70,7 @@ def install(context: Context, conn: Connection, items: Sequence[NewInstallation]
             config_place(installation_id), item.config
         )
         rows.insert(conn, t.installation, [_row(context, item, installation_id, sealed)])
+        polls.begin(context, conn, item.programme_id, installation_id, context.catalogue.get(item.connector))
         context.memory.forget(item.programme_id)
         answers.append(installation_id)
     return answers

@@ -48,10 +48,13 @@ def wallets(
 ) -> dict[MemberRef, Wallet]:
     """Return wallets with their balances; those in `whole` with all their lots and redemptions too."""
     wanted, full = list(dict.fromkeys(members)), list(dict.fromkeys(whole))
-    held = balances(conn, ((p, Account(kind, m)) for p, m in wanted for kind in WALLET_KINDS))
+    keys = [(p, kind, m) for p, m in wanted for kind in WALLET_KINDS]
+    found_units = {
+        (row["programme_id"], row["account"], row["account_ref"]): row["units"]
+        for row in rows.fetch(conn, t.balance, ("programme_id", "account", "account_ref"), keys)
+    }
     found = {
-        (p, m): _wallet(m, {kind: held.get((p, Account(kind, m)), 0) for kind in WALLET_KINDS})
-        for p, m in wanted
+        (p, m): Wallet(m, *(found_units.get((p, kind, m), 0) for kind in WALLET_KINDS)) for p, m in wanted
     }
     if not full:
         return found
@@ -66,10 +69,6 @@ def wallets(
         own = tuple(sorted(lots.get(at, ()), key=lambda lot: (lot.born_at, lot.id)))
         found[at] = replace(found[at], lots=own, redemptions=tuple(spent.get(at, ())))
     return found
-
-
-def _wallet(member_id: str, held: Mapping[str, int]) -> Wallet:
-    return Wallet(member_id, held["pending"], held["available"], held["reserved"], held["debt"])
 
 
 def lot_of(row: Mapping[str, Any]) -> Lot:

@@ -4,7 +4,7 @@ Set-shaped: a batch is loaded, decided and written as a whole, whatever the numb
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -19,14 +19,14 @@ from gateway.sales import queries, records
 from gateway.sales.desk import Desk
 from gateway.sales.dossiers import Arrival, ClaimMade, Dossier, Scope, all_keys, singular
 from gateway.sales.records import Outcome
-from gateway.sales.targets import Concluded, conclude, pending_until, target, with_daily_limit, with_member
+from gateway.sales.targets import Concluded, conclude, pending_until, target, with_daily_limit
 from gateway.store import rows
 from gateway.store import tables as t
 from loyalty.accounts import Award
 from loyalty.award import Target
 from loyalty.evidence import NOTHING_COVERED, Claim
 from loyalty.programme import Book
-from loyalty.sales import converge, name_sales
+from loyalty.sales import Sale, converge, name_sales
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +46,15 @@ class Recorded:
 class _Conclusion:
     """What dossiers say: their sales by id, which sale each evidence belongs to, and what each should earn.
 
-    `neighbours` are the rows of other sales that a daily limit couples with them; `targets` has theirs too.
+    `neighbours` are the rows of other sales that a daily limit couples with them; `everyone` and `targets`
+    have those too.
     """
 
-    sales: dict[str, Concluded]
-    sale_of: dict[str, str]
+    sales: Mapping[str, Concluded]
+    sale_of: Mapping[str, str]
     neighbours: Mapping[str, Mapping[str, Any]]
+    everyone: Mapping[str, Concluded]
     targets: Mapping[str, Target]
-
-    def everyone(self) -> dict[str, Concluded]:
-        """Every sale that has a target."""
-        return {sale_id: records.concluded_of(row) for sale_id, row in self.neighbours.items()} | self.sales
 
 
 def record(context: Context, conn: Connection, arrivals: Sequence[Arrival]) -> list[Recorded]:
@@ -139,45 +137,41 @@ def _derive(
     context: Context, conn: Connection, dossiers: Sequence[Dossier], books: Mapping[str, Book]
 ) -> _Conclusion:
     """Return what `dossiers` say and what their sales should earn; reads, decides, and writes nothing."""
-    converged, sale_of = _converge(context, conn, dossiers, books)
-    sales = _find_members(conn, converged, books)
-    found = _Conclusion(sales, sale_of, _neighbours(conn, sales, dossiers, books), {})
-    return replace(found, targets=_targets(conn, found.everyone(), books))
+    said, sale_of = _converge(context, conn, dossiers, books)
+    owners = {(d.scope[0], sale.owner) for d, sale in said.values() if sale.owner is not None}
+    identities = queries.identities_of(conn, owners)
+    sales = {
+        sale_id: conclude(sale, sale_id, d, identities.get((d.scope[0], sale.owner or "")), books[d.scope[0]])
+        for sale_id, (d, sale) in said.items()
+    }
+    neighbours = _neighbours(conn, sales, dossiers, books)
+    everyone = {sale_id: records.concluded_of(row) for sale_id, row in neighbours.items()} | sales
+    return _Conclusion(sales, sale_of, neighbours, everyone, _targets(conn, everyone, books))
 
 
 def _converge(
     context: Context, conn: Connection, dossiers: Sequence[Dossier], books: Mapping[str, Book]
-) -> tuple[dict[str, Concluded], dict[str, str]]:
+) -> tuple[dict[str, tuple[Dossier, Sale]], dict[str, str]]:
+    """Return the sales of `dossiers` by the ids they keep, and which sale each evidence belongs to."""
     covering = [d for d in dossiers if _has_coverage(context, conn, d.scope[0])]
     covered = queries.covered_days(conn, covering, books)
-    sales: dict[str, Concluded] = {}
+    sales: dict[str, tuple[Dossier, Sale]] = {}
     sale_of: dict[str, str] = {}
     for dossier in dossiers:
         programme_id, _ = dossier.scope
-        book = books[programme_id]
         days = covered.get(programme_id, NOTHING_COVERED)
-        said = converge(dossier.statements, dossier.claims, days, book.zone, dossier.contested)
+        zone = books[programme_id].zone
+        said = converge(dossier.statements, dossier.claims, days, zone, dossier.contested)
         received = {s.id: (s.received_at, s.id) for s in dossier.statements}
         for sale, name in zip(said, name_sales(said, dossier.sale_of, received), strict=True):
             sale_id = name or context.ids.new("sal")
-            sales[sale_id] = conclude(sale, sale_id, dossier, book)
+            sales[sale_id] = dossier, sale
             sale_of.update(dict.fromkeys(sale.statement_ids, sale_id))
     return sales, sale_of
 
 
 def _has_coverage(context: Context, conn: Connection, programme_id: str) -> bool:
     return context.memory.get(programme_id, "covers", lambda: queries.has_coverage(conn, programme_id))
-
-
-def _find_members(
-    conn: Connection, sales: Mapping[str, Concluded], books: Mapping[str, Book]
-) -> dict[str, Concluded]:
-    owners = {(s.programme_id, s.owner) for s in sales.values() if s.owner is not None}
-    identities = queries.identities_of(conn, owners)
-    return {
-        sale_id: with_member(s, identities.get((s.programme_id, s.owner or "")), books[s.programme_id])
-        for sale_id, s in sales.items()
-    }
 
 
 def _merged(dossiers: Sequence[Dossier], found: _Conclusion) -> dict[tuple[str, str], str]:
@@ -222,7 +216,7 @@ def _targets(
     }
     days: dict[tuple[str, str | None, date], list[Concluded]] = {}
     for s in sales.values():
-        if s.member_id is not None:
+        if s.member_id is not None and books[s.programme_id].programme.daily_award_units is not None:
             days.setdefault(s.day, []).append(s)
     for (programme_id, _, _), of_day in days.items():
         limit = books[programme_id].programme.daily_award_units
@@ -238,7 +232,7 @@ def _post(
     known: Collection[str],
 ) -> dict[str, Outcome]:
     """Post every (sale, member, partner) difference and keep its award; only `known` sales have one yet."""
-    outcomes = {sale_id: Outcome(sale, found.targets[sale_id]) for sale_id, sale in found.everyone().items()}
+    outcomes = {sale_id: Outcome(sale, found.targets[sale_id]) for sale_id, sale in found.everyone.items()}
     awarded = ledger_queries.awards_of(
         conn, [(o.sale.programme_id, sale_id) for sale_id, o in outcomes.items() if sale_id in known]
     )
@@ -257,7 +251,7 @@ def _post(
     awards = []
     for (sale_id, before, due), (posted, held) in zip(asked, settled, strict=True):
         if posted.member_id == outcomes[sale_id].sale.member_id:
-            outcomes[sale_id] = replace(outcomes[sale_id], posted=posted, held=held)
+            outcomes[sale_id] = Outcome(outcomes[sale_id].sale, outcomes[sale_id].target, posted, held)
         _, until = pending_until(outcomes[sale_id].sale, books[due.programme_id])
         fresh = records.award_row(outcomes[sale_id], posted, held, until, before)
         if fresh != before:

@@ -4,7 +4,7 @@ Pure on what was loaded; the answer is a function of the sales, the members and 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -47,10 +47,11 @@ class Concluded:
         return (self.programme_id, self.member_id, self.sold_on)
 
 
-def conclude(sale: Sale, sale_id: str, dossier: Dossier, book: Book) -> Concluded:
-    """Give a converged sale its id and its local days; the member is found later."""
+def conclude(sale: Sale, sale_id: str, dossier: Dossier, identity: Row | None, book: Book) -> Concluded:
+    """Give a converged sale its id, its local days, and the wallet it credits: that of its owner's `identity`."""
     said = [s.evidence for s in dossier.statements if s.id in sale.statement_ids]
     words = [at for e in said for at in (e.as_of, *(op.happened_at for op in e.operations))]
+    refused = _nobodys(sale, identity, book)
     return Concluded(
         programme_id=book.programme.id,
         partner_id=dossier.scope[1],
@@ -61,29 +62,27 @@ def conclude(sale: Sale, sale_id: str, dossier: Dossier, book: Book) -> Conclude
         sold_on=sale.sold_at.astimezone(book.zone).date(),
         last_on=max(words).astimezone(book.zone).date(),
         owner=sale.owner,
-        member_id=None,
+        member_id=identity["member_id"] if identity and not refused else None,
         base_cents=sale.base_cents,
         kept=sale.kept,
         captured_cents=sale.captured_cents,
         given_back_cents=sale.given_back_cents,
         confirmed=sale.confirmed,
         in_file=sale.in_file,
-        reason=sale.reason,
+        reason=sale.reason or refused,
         flags=sale.flags,
         merchant=sale.merchant,
     )
 
 
-def with_member(sale: Concluded, identity: Row | None, book: Book) -> Concluded:
-    """Find whose wallet a sale credits: nobody's if the CPF is unknown or came after `late_match_days`."""
+def _nobodys(sale: Sale, identity: Row | None, book: Book) -> str | None:
+    """Return why a sale credits nobody: its CPF is unknown, or came after `late_match_days`; else `None`."""
     if sale.owner is None:
-        return replace(sale, reason=sale.reason or "no_cpf")
+        return "no_cpf"
     if identity is None:
-        return replace(sale, reason=sale.reason or "unmatched")
+        return "unmatched"
     latest = end_of_day(sale.sold_at, book.programme.late_match_days, book.zone)
-    if latest is not None and identity["since_at"] >= latest:
-        return replace(sale, reason=sale.reason or "late_match_expired")
-    return replace(sale, member_id=identity["member_id"])
+    return "late_match_expired" if latest is not None and identity["since_at"] >= latest else None
 
 
 def target(sale: Concluded, memberships: Iterable[Row], book: Book) -> Target:

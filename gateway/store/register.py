@@ -5,7 +5,7 @@ Re-exported by `tables.py`, which is where everybody looks.
 
 from sqlalchemy import BigInteger, Boolean, Index, Integer, LargeBinary, Text, UniqueConstraint
 
-from gateway.store.columns import Instant, col, table
+from gateway.store.columns import Instant, col, due_index, table
 
 programme = table(
     "programme",
@@ -171,12 +171,18 @@ installation = table(
 )
 poll = table(
     "poll",
-    ("installation_id",),
+    ("poll_id",),
+    col("poll_id", Text, "identity; a live poll bears its installation's", "operational"),
     col("installation_id", Text, "which store is asked", "operational"),
     col("cursor", Text, "where the next page begins; the connector's own text", "operational"),
-    col("due_at", Instant, "next page", "operational"),
+    col("until_at", Instant, "a back-fill ends here; none: for ever", "operational", null=True),
+    col("due_at", Instant, "next page; none: ended", "operational", null=True),
     col("attempts", Integer, "failures since the last page", "operational"),
     col("reason", Text, "why the last page failed, in a stable code", "operational", null=True),
-    col("read_at", Instant, "when a page was last read to its end", "operational", null=True),
-    rest=(Index("poll_due", "due_at"),),
+    col("read_at", Instant, "when a round was last read to its end", "operational", null=True),
+    col("facts", BigInteger, "how many facts it brought", "operational"),
+    rest=(
+        due_index("poll_due", "due_at", "due_at IS NOT NULL"),
+        Index("poll_by_installation", "programme_id", "installation_id"),
+    ),
 )

@@ -191,12 +191,11 @@ def _sqlite(conn: Connection) -> sqlite3.Connection:
 
 
 def fetch(
-    conn: Connection, table: Table, by: tuple[str, ...], keys: Iterable[tuple[Any, ...]], tail: str = ""
+    conn: Connection, table: Table, by: tuple[str, ...], keys: Iterable[tuple[Any, ...]]
 ) -> list[dict[str, Any]]:
     """Return the rows whose columns `by` equal one of `keys`, each once; order is not promised.
 
     `keys` may hold no bytes, and a None in one matches nothing.
-    `tail` is a fixed SQL suffix of ours (`FOR UPDATE` is added by nobody: one process writes).
     """
     wanted = list(dict.fromkeys(keys))
     if not wanted:
@@ -205,12 +204,15 @@ def fetch(
     shape, binds = _shape(table, dialect), _key_binds(table, by, dialect)
     if any(binds):
         wanted = [tuple([b(v) if b else v for v, b in zip(key, binds, strict=True)]) for key in wanted]
-    text = _fetch_text(table, by, dialect.name, tail)
-    found: Iterable[Sequence[Any]]
-    if dialect.name == "postgresql":
-        found = conn.exec_driver_sql(text, tuple(map(list, zip(*wanted, strict=True))))
+    postgres = dialect.name == "postgresql"
+    if len(wanted) == 1:
+        text, args = _fetch_one_text(table, by, dialect.name), wanted[0]
     else:
-        found = _sqlite(conn).execute(text, (json.dumps(wanted),))
+        text = _fetch_text(table, by, dialect.name)
+        args = tuple(map(list, zip(*wanted, strict=True))) if postgres else (json.dumps(wanted),)
+    found: Iterable[Sequence[Any]] = (
+        conn.exec_driver_sql(text, args) if postgres else _sqlite(conn).execute(text, args)
+    )
     rows = [dict(zip(shape.names, row, strict=True)) for row in found]
     for name, result in shape.results:
         for row in rows:
@@ -224,13 +226,22 @@ def _key_binds(table: Table, by: tuple[str, ...], dialect: Dialect) -> tuple[Con
 
 
 @lru_cache(maxsize=512)
-def _fetch_text(table: Table, by: tuple[str, ...], dialect_name: str, tail: str) -> str:
+def _fetch_one_text(table: Table, by: tuple[str, ...], dialect_name: str) -> str:
+    """Return the text for a single key, which needs no array: a lone sale asks nothing else."""
+    names = ", ".join(column.name for column in table.columns)
+    mark = "$" if dialect_name == "postgresql" else "?"
+    match = " AND ".join(f"{name} = {mark}{n}" for n, name in enumerate(by, 1))
+    return f"SELECT {names} FROM {table.name} WHERE {match}"  # noqa: S608 -- names are ours
+
+
+@lru_cache(maxsize=512)
+def _fetch_text(table: Table, by: tuple[str, ...], dialect_name: str) -> str:
     names = ", ".join(f"t.{column.name}" for column in table.columns)
     if dialect_name == "postgresql":
         arrays = ", ".join(f"${n}::{_cast(table.c[name].type)}[]" for n, name in enumerate(by, 1))
         places = ", ".join(f"k{n}" for n in range(len(by)))
         match = " AND ".join(f"t.{name} = k.k{n}" for n, name in enumerate(by))
         source = f"unnest({arrays}) AS k({places})"
-        return f"SELECT {names} FROM {source} JOIN {table.name} AS t ON {match} {tail}"  # noqa: S608 -- names are ours
+        return f"SELECT {names} FROM {source} JOIN {table.name} AS t ON {match}"  # noqa: S608 -- names are ours
     match = " AND ".join(f"t.{name} = json_extract(k.value, '$[{n}]')" for n, name in enumerate(by))
-    return f"SELECT {names} FROM json_each(?) AS k CROSS JOIN {table.name} AS t ON {match} {tail}"  # noqa: S608 -- names are ours
+    return f"SELECT {names} FROM json_each(?) AS k CROSS JOIN {table.name} AS t ON {match}"  # noqa: S608 -- names are ours

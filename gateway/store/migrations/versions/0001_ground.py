@@ -366,15 +366,26 @@ def upgrade() -> None:
     op.create_table(
         "poll",
         sa.Column("programme_id", sa.Text(), nullable=False),
+        sa.Column("poll_id", sa.Text(), nullable=False),
         sa.Column("installation_id", sa.Text(), nullable=False),
         sa.Column("cursor", sa.Text(), nullable=False),
-        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("until_at", sa.BigInteger(), nullable=True),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("read_at", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("programme_id", "installation_id"),
+        sa.Column("facts", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("programme_id", "poll_id"),
     )
-    op.create_index("poll_due", "poll", ["due_at"], unique=False)
+    op.create_index("poll_by_installation", "poll", ["programme_id", "installation_id"], unique=False)
+    op.create_index(
+        "poll_due",
+        "poll",
+        ["due_at"],
+        unique=False,
+        postgresql_where=sa.text("due_at IS NOT NULL"),
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+    )
     op.create_table(
         "posting",
         sa.Column("programme_id", sa.Text(), nullable=False),
