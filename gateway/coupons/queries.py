@@ -45,19 +45,24 @@ def due_coupons(conn: Connection, now: datetime, limit: int) -> list[CouponRef]:
 
 
 def coupons(
-    conn: Connection, programme_id: str, state: str | None, after: list[str] | None, limit: int
+    conn: Connection,
+    programme_id: str,
+    *,
+    partner_id: str | None,
+    state: str | None,
+    after: str | None,
+    limit: int,
 ) -> list[Row]:
-    """Return up to `limit` coupons of a programme in one state, in the order of their vouchers."""
-    c = t.coupon.c
-    query = select(t.coupon).where(c.programme_id == programme_id)
+    """Return up to `limit` coupons in the order of their vouchers; each names its place in `at`."""
+    c, i = t.coupon.c, t.installation.c
+    at = (c.voucher_id + "/" + c.installation_id).label("at")
+    query = select(t.coupon, at).where(c.programme_id == programme_id, at > (after or ""))
     if state is not None:
         query = query.where(c.state == state)
-    if after is not None:
-        voucher_id, installation_id = after
-        later = (c.voucher_id == voucher_id) & (c.installation_id > installation_id)
-        query = query.where((c.voucher_id > voucher_id) | later)
-    found = conn.execute(query.order_by(c.voucher_id, c.installation_id).limit(limit)).mappings()
-    return [dict(row) for row in found]
+    if partner_id is not None:
+        own = select(i.installation_id).where(i.programme_id == programme_id, i.partner_id == partner_id)
+        query = query.where(c.installation_id.in_(own))
+    return [dict(row) for row in conn.execute(query.order_by(at).limit(limit)).mappings()]
 
 
 def waiting(conn: Connection) -> int:

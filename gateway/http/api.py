@@ -7,7 +7,18 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from gateway.http import installations, keys, members, partners, programmes, rewards, sales, stores, vouchers
+from gateway.http import (
+    coupons,
+    installations,
+    keys,
+    members,
+    partners,
+    programmes,
+    rewards,
+    sales,
+    stores,
+    vouchers,
+)
 from gateway.http.guard import check_scopes
 from gateway.hub import Hub
 from gateway.problems import Problem, install_handlers, problem_response, request_id_of, with_problems
@@ -24,6 +35,7 @@ routers: tuple[APIRouter, ...] = (
     sales.router,
     rewards.router,
     vouchers.router,
+    coupons.router,
     installations.router,
     keys.router,
 )

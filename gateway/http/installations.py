@@ -51,10 +51,11 @@ class InstallationSaid(Said):
 
 
 class InstallationMade(Shown):
-    """An installation, and the address that the vendor must be given."""
+    """An installation, and the addresses that the vendor must be given; one of them for live questions."""
 
     installation_id: str
     delivery_url: str
+    checkout_url: str | None = None
 
 
 class InstallationShown(Shown):
@@ -126,8 +127,14 @@ async def install_connector(
     address = str(request.base_url)
 
     def made(installation_id: str) -> Answer:
-        url = f"{address}in/{installation_id}"
-        return told(201, InstallationMade(installation_id=installation_id, delivery_url=url))
+        return told(
+            201,
+            InstallationMade(
+                installation_id=installation_id,
+                delivery_url=f"{address}in/{installation_id}",
+                checkout_url=f"{address}checkout/{installation_id}" if connector.checkout else None,
+            ),
+        )
 
     return await once(request, caller, actions.install, item, made)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from contracts.connector import AnyConnector
 from gateway.app import create_app
 from gateway.keys import actions as keys
 from gateway.keys.actions import NewKey
@@ -95,9 +96,9 @@ class Shop:
 
 
 @contextlib.asynccontextmanager
-async def open_caller(database_url: str) -> AsyncIterator[Caller]:
+async def open_caller(database_url: str, *more: AnyConnector) -> AsyncIterator[Caller]:
     """Open a hub and return the holder of its first key."""
-    async with open_world(database_url) as world:
+    async with open_world(database_url, *more) as world:
         asked = NewKey(keys.FROM_OUTSIDE, "", "first", frozenset({"hub:admin"}))
         made = await world.hub.submit(keys.create, asked)
         transport = httpx.ASGITransport(create_app(world.hub))

@@ -7,7 +7,7 @@ import time
 import tracemalloc
 import zlib
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
@@ -24,49 +24,10 @@ from contracts.http import Reply, Request, get, post
 from gateway import transport as room
 from gateway.ports import SettableClock
 from gateway.transport import JwksCache, Transport, is_public
+from tests.gateway.vendors import Speak, says, vendor
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1"))
-Speak = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def vendor(speak: Speak) -> AsyncIterator[str]:
-    """A server on a real port; `speak` gets each request's bytes."""
-    writers: list[asyncio.StreamWriter] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                length = next(
-                    (
-                        int(line[15:])
-                        for line in head.lower().split(b"\r\n")
-                        if line[:15] == b"content-length:"
-                    ),
-                    0,
-                )
-                await speak(head + await reader.readexactly(length), writer)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        for writer in writers:
-            writer.close()
-        server.close()
-
-
-def says(status: int, body: bytes = b"", *headers: str) -> Speak:
-    async def speak(_request: bytes, writer: asyncio.StreamWriter) -> None:
-        lines = [f"HTTP/1.1 {status} X", f"content-length: {len(body)}", *headers, "", ""]
-        writer.write("\r\n".join(lines).encode() + body)
-
-    return speak
 
 
 @asynccontextmanager
