@@ -47,9 +47,15 @@ def new_code(draw: Draw) -> str:
 
 
 def new_keypad_code(draw: Draw) -> str:
-    """Return 15 drawn digits (50 bits) and their check digit: redeemable only together with the CPF."""
-    payload = "".join(str(number) for number in _drawn(draw, KEYPAD_SIZE - 1, 10, _DIGIT_LIMIT))
-    return payload + str(_damm(payload))
+    """Return 15 drawn digits (50 bits) and their check digit: redeemable only together with the CPF.
+
+    One that could be a card number (1 in 10) is drawn again: the hub refuses those wherever it sees them.
+    """
+    while True:
+        payload = "".join(str(number) for number in _drawn(draw, KEYPAD_SIZE - 1, 10, _DIGIT_LIMIT))
+        code = payload + str(_damm(payload))
+        if not _passes_luhn(code):
+            return code
 
 
 def written(code: str) -> str:
@@ -94,6 +100,12 @@ def _damm(digits: str) -> int:
     for digit in digits:
         interim = _DAMM[interim][int(digit)]
     return interim
+
+
+def _passes_luhn(digits: str) -> bool:
+    """Return whether the last digit checks the others as on a payment card (ISO/IEC 7812-1, annex B)."""
+    doubled = (divmod(2 * int(digit), 10) for digit in digits[-2::-2])
+    return (sum(map(sum, doubled)) + sum(map(int, digits[-1::-2]))) % 10 == 0
 
 
 def _drawn(draw: Draw, size: int, choices: int, limit: int) -> list[int]:

@@ -4,6 +4,7 @@ A typo is told at once and touches no database; a wrong code costs a token of wh
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -15,6 +16,7 @@ from gateway.http.answers import problem_of, refused
 from gateway.http.schemas import CpfText, Id, Said, exactly_one
 from gateway.hub import Hub
 from gateway.members.queries import identity
+from gateway.partners.queries import partner
 from gateway.problems import FieldError, Problem
 from gateway.programmes.queries import stored_keys
 from gateway.store import Connection
@@ -82,12 +84,13 @@ async def present(hub: Hub, caller: Principal, said: Presented) -> Found:
     return await hub.read(find)
 
 
-def honouring(caller: Principal, said: Presented) -> str:
-    """Return which partner honours the voucher. Refused: a key that may not speak for it, or none named."""
+async def honouring(hub: Hub, caller: Principal, said: Presented) -> str:
+    """Return which partner honours the voucher. Refused: none named, or one that the key does not know."""
     partner_id = said.partner_id or caller.partner_id
     if partner_id is None:
         raise Problem("invalid", errors=[FieldError("#/partner_id", "Informe o parceiro.")])
-    if not caller.sees(partner_id):
+    query = partial(partner, programme_id=caller.programme_id, partner_id=partner_id)
+    if not caller.sees(partner_id) or await hub.read(query) is None:
         raise Problem("not_found")
     return partner_id
 

@@ -167,20 +167,19 @@ async def get_voucher(
     """Show a voucher without its codes."""
     query = partial(queries.vouchers_by, column="voucher_id", keys=[(caller.programme_id, voucher_id)])
     rows = await hub(request).read(query)
-    if not rows or caller.partner_id not in (None, rows[0]["partner_id"]):
+    if not rows or not _sees(caller, rows[0]["partner_id"]):
         raise Problem("not_found")
     return VoucherShown.model_validate(rows[0])
 
 
-@router.post("/quote", responses=refuses("invalid", "too_many_requests"))
+@router.post("/quote", responses=refuses("not_found", "invalid", "too_many_requests"))
 async def quote_voucher(
     request: Request, said: QuoteSaid, caller: Principal = requires("vouchers:write")
 ) -> QuoteShown:
     """Say what the voucher gives on an order; the same code path as `reserve`, and nothing is written."""
+    partner_id = await honouring(hub(request), caller, said)
     found = await present(hub(request), caller, said)
-    asked = Asked(
-        caller.programme_id, found.voucher_id, honouring(caller, said), said.order_cents, said.amount_cents
-    )
+    asked = Asked(caller.programme_id, found.voucher_id, partner_id, said.order_cents, said.amount_cents)
     cents = await hub(request).submit(actions.quote, asked)
     if isinstance(cents, Refusal):
         raise problem_of(refused(uniform(found, cents)))
@@ -190,24 +189,34 @@ async def quote_voucher(
 
 
 @router.post(
-    "/reserve", status_code=201, response_model=UseShown, responses=refuses_once("too_many_requests")
+    "/reserve",
+    status_code=201,
+    response_model=UseShown,
+    responses=refuses_once("not_found", "conflict", "too_many_requests"),
 )
 async def reserve_voucher(
     request: Request, said: ReserveSaid, caller: Principal = requires("vouchers:write")
 ) -> Response:
     """Promise the voucher to an order. Of any number of requests exactly one gets it."""
+    partner_id = await honouring(hub(request), caller, said)
     found = await present(hub(request), caller, said)
-    item = _hold(caller, said, found.voucher_id, said.order_ref, said.ttl_seconds)
+    item = _hold(caller, said, found.voucher_id, partner_id, said.order_ref, said.ttl_seconds)
     return await _presented_once(request, caller, actions.hold, item, found)
 
 
-@router.post("/redeem", status_code=201, response_model=UseShown, responses=refuses_once("too_many_requests"))
+@router.post(
+    "/redeem",
+    status_code=201,
+    response_model=UseShown,
+    responses=refuses_once("not_found", "conflict", "too_many_requests"),
+)
 async def redeem_voucher(
     request: Request, said: RedeemSaid, caller: Principal = requires("vouchers:write")
 ) -> Response:
     """Spend the voucher on an order in one request (baixa)."""
+    partner_id = await honouring(hub(request), caller, said)
     found = await present(hub(request), caller, said)
-    item = _hold(caller, said, found.voucher_id, said.order_ref, None)
+    item = _hold(caller, said, found.voucher_id, partner_id, said.order_ref, None)
     return await _presented_once(request, caller, actions.redeem, item, found)
 
 
@@ -249,6 +258,11 @@ async def revoke_voucher(
     return await once(request, caller, actions.revoke, item, _shown, required=True)
 
 
+def _sees(caller: Principal, partner_id: str | None) -> bool:
+    """Return whether a key may see what `partner_id` honours; what every partner honours is everybody's."""
+    return partner_id is None or caller.sees(partner_id)
+
+
 async def _presented_once(
     request: Request, caller: Principal, action: Action, item: Hold, found: Found
 ) -> Response:
@@ -265,12 +279,17 @@ async def _presented_once(
 
 
 def _hold(
-    caller: Principal, said: QuoteSaid, voucher_id: str, order_ref: str, ttl_seconds: int | None
+    caller: Principal,
+    said: QuoteSaid,
+    voucher_id: str,
+    partner_id: str,
+    order_ref: str,
+    ttl_seconds: int | None,
 ) -> Hold:
     return Hold(
         programme_id=caller.programme_id,
         voucher_id=voucher_id,
-        partner_id=honouring(caller, said),
+        partner_id=partner_id,
         order_ref=order_ref,
         order_cents=said.order_cents,
         cents=said.amount_cents,

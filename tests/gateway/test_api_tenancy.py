@@ -46,16 +46,21 @@ OWN_ONLY = {
     "create_programme", "list_programmes", "get_programme", "change_programme", "activate_programme",
     "create_category", "list_categories", "list_campaigns", "create_partner", "list_partners",
     "register_member", "list_installations", "list_deliveries", "create_key", "list_keys",
+    "create_reward", "list_rewards", "list_coupons",
 }  # fmt: skip
 """Operations that name nothing of anybody: they speak of the caller's own programme."""
 
 OF_THE_PROGRAMME = {
     "look_up_member", "get_member", "change_member", "set_member_category", "add_dependent", "cash_out",
-    "give_goodwill", "get_statement", "add_category_version",
+    "give_goodwill", "get_statement", "add_category_version", "issue_voucher", "list_vouchers",
+    "look_up_voucher", "get_voucher",
 }  # fmt: skip
 """Operations on what a programme's partners share: a key that is bound to one of them may see it."""
 
-ADMIN_ONLY = {"decide_owner", "create_campaign", "buy_pack", "add_category_version", "give_goodwill"}
+ADMIN_ONLY = {
+    "decide_owner", "create_campaign", "buy_pack", "add_category_version", "give_goodwill", "change_reward",
+    "revoke_voucher",
+}  # fmt: skip
 """Operations that no key bound to a partner can hold the scope for."""
 
 
@@ -71,6 +76,8 @@ class Holdings:
     terminal_id: str
     operator_id: str
     key_id: str
+    voucher: dict[str, Any]
+    use_id: str
 
     @property
     def partner(self) -> dict[str, str]:
@@ -91,9 +98,12 @@ class Holdings:
 async def _stocked(shop: Shop) -> Holdings:
     """Give the shop one of everything."""
     admin, at = shop.caller, f"/v1/partners/{shop.partner_id}"
-    none = Holdings(shop, "", "", "", "", "", "", "")
+    none = Holdings(shop, "", "", "", "", "", "", "", {}, "")
     member = await shop.register(ANA)
     sale = await admin.make("/v1/sales", shop.sale(cpf=ANA), "k")
+    voucher = await admin.make(f"/v1/members/{member['member_id']}/cashouts", {"units": 10}, "c")
+    order = {**none.partner, "code": voucher["code"], "order_cents": 10, "order_ref": "o", "amount_cents": 5}
+    use = await admin.make("/v1/vouchers/reserve", order, "h")
     category = await admin.make("/v1/categories", {"name": "Ouro"})
     installation = await admin.make("/v1/installations", none.installed)
     installed = replace(none, installation_id=installation["installation_id"])
@@ -113,6 +123,8 @@ async def _stocked(shop: Shop) -> Holdings:
         terminal_id=terminal["terminal_id"],
         operator_id=(await admin.make(f"{at}/operators", operator))["operator_id"],
         key_id=(await admin.make("/v1/keys", {"name": "k", "scopes": ["sales:read"]}))["key_id"],
+        voucher=voucher,
+        use_id=use["use_id"],
     )
 
 
@@ -123,7 +135,7 @@ Named: TypeAlias = dict[str, tuple[dict[str, str], Any]]
 async def _bodies(shop: Shop) -> Named:
     """Return a call of each operation that names something of a stocked shop."""
     held = await _stocked(shop)
-    return _partner_calls(held) | _member_calls(held) | _sale_calls(held)
+    return _partner_calls(held) | _member_calls(held) | _sale_calls(held) | _voucher_calls(held)
 
 
 def _partner_calls(held: Holdings) -> Named:
@@ -183,6 +195,26 @@ def _sale_calls(held: Holdings) -> Named:
         "decide_owner": ({}, {**sale, "cpf": BIA}),
         "look_up_sales": ({}, sale),
         "list_sales": ({"query": f"?partner_id={held.shop.partner_id}"}, None),
+    }
+
+
+def _voucher_calls(held: Holdings) -> Named:
+    voucher, use = held.voucher, {"use_id": held.use_id}
+    reward, one = {"reward_id": voucher["reward_id"]}, {"voucher_id": voucher["voucher_id"]}
+    order = {**held.partner, "code": voucher["code"], "order_cents": 10}
+    return {
+        "change_reward": (reward, {"honoured": False}),
+        "issue_voucher": ({}, {**reward, "member_id": held.member_id, "units": 1}),
+        "list_vouchers": ({"member_id": held.member_id}, None),
+        "look_up_voucher": ({}, {"code": voucher["code"], "cpf": ANA}),
+        "get_voucher": (one, None),
+        "quote_voucher": ({}, order),
+        "reserve_voucher": ({}, {**order, "order_ref": "o-2"}),
+        "redeem_voucher": ({}, {**order, "order_ref": "o-3"}),
+        "commit_use": ({}, use),
+        "release_use": ({}, use),
+        "roll_back_use": ({}, use),
+        "revoke_voucher": (one, None),
     }
 
 
