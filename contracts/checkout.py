@@ -35,15 +35,27 @@ class ReadCard:
 
 @dataclass(frozen=True, slots=True)
 class OpenCard:
-    """The store gives value back as a new card; a hub whose value is only earned refuses it."""
+    """The store gives value back as a new card; a hub whose value is only earned refuses it.
+
+    `owner_ref` is the store's own name for the shopper; the three wishes say who may use the card, and
+    whether more than once.
+    """
 
     expires_at: datetime | None
     caption: str
+    relation: str | None = None
+    owner_ref: str | None = field(default=None, repr=False)
+    owner_only: bool = False
+    many_debits: bool = False
+    many_credits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Debit:
-    """The order is placed: hold `amount_cents` of the card. The same `request_ref` again changes nothing."""
+    """The order is placed: hold `amount_cents` of the card. The same `request_ref` again changes nothing.
+
+    A `code` that is there must be the card's own; `None` is none, or one that the wire shows masked.
+    """
 
     card_ref: str
     document: str | None = field(repr=False)
@@ -117,9 +129,10 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Cards:
-    """The cards found; none at all is an honest answer."""
+    """The cards found; none at all is an honest answer. `total` counts those outside the range, too."""
 
     cards: tuple[Card, ...] = ()
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
