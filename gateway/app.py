@@ -14,6 +14,8 @@ from gateway.http.checkout import serve_checkout
 from gateway.http.health import PATHS as HEALTH
 from gateway.http.health import check_health
 from gateway.http.inbound import deliver
+from gateway.http.sign_in import PATH as SIGN_IN
+from gateway.http.sign_in import finish_sign_in
 from gateway.http.terminal import serve_terminal
 from gateway.hub import Hub
 from gateway.observe import Metrics
@@ -32,6 +34,7 @@ LANES: tuple[tuple[str, Lane], ...] = (
     ("/in/", deliver),
     (CHECKOUT, serve_checkout),
     ("/v1/terminal/", serve_terminal),
+    (SIGN_IN, finish_sign_in),
     *((path, check_health) for path in HEALTH),
 )
 """Paths that are answered before FastAPI's router is asked."""

@@ -113,12 +113,25 @@ def doctor(*, json: Json = False) -> None:
 
 
 @app.command()
-def connectors(*, json: Json = False) -> None:
-    """List the connectors that are installed and what each can do."""
+def connectors(
+    *,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", envvar="PONTE_QUICK", help="Leave out the levels, which the kit computes."),
+    ] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", envvar="PONTE_MARKDOWN", help="Print the table of the README.")
+    ] = False,
+    into: Annotated[
+        Path | None, typer.Option(envvar="PONTE_INTO", help="Write the table anew into this page.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the connectors that are installed, what each can do, and how far each may be relied upon."""
     from gateway.commands.connectors import show_connectors
 
     with _plainly():
-        show_connectors(as_json=json)
+        show_connectors(as_json=json, as_markdown=markdown, quick=quick, into=into)
 
 
 Hub: TypeAlias = Annotated[str, typer.Option("--hub", envvar="PONTE_HUB", help="Base URL of the hub.")]

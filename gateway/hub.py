@@ -1,5 +1,6 @@
 """A running hub: its ports, its database, its connectors. What routes and the worker are given."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -31,6 +32,7 @@ class Hub:
     jwks: JwksCache
     metrics: Metrics
     in_flight: set[tuple[str, str]] = field(default_factory=set)
+    _refreshing: dict[str, asyncio.Lock] = field(default_factory=dict)
     _bound: dict[Callable[..., Any], Callable[..., Any]] = field(default_factory=dict)
 
     async def submit(
@@ -62,6 +64,14 @@ class Hub:
         known: Installed | None = self.context.memory.peek(ANY_PROGRAMME, ("installation", installation_id))
         return known or await self.submit(_find_installed, installation_id)
 
+    async def reread(self, installation_id: str) -> Installed | None:
+        """Return an installation as it is stored now, whatever another process made of it."""
+        return await self.submit(_reread_installed, installation_id)
+
+    def refreshing(self, installation_id: str) -> asyncio.Lock:
+        """Return the lock of the one plan that may refresh an installation's credentials."""
+        return self._refreshing.setdefault(installation_id, asyncio.Lock())
+
     async def terminal(self, terminal_id: str) -> TerminalDevice | None:
         """Return a terminal by its id; read once, then remembered by the writer."""
         known: TerminalDevice | None = self.context.memory.peek(ANY_PROGRAMME, ("terminal", terminal_id))
@@ -70,6 +80,11 @@ class Hub:
 
 def _find_installed(context: Context, conn: Connection, ids: Sequence[str]) -> list[Installed | None]:
     return [installations.installed(context, conn, installation_id) for installation_id in ids]
+
+
+def _reread_installed(context: Context, conn: Connection, ids: Sequence[str]) -> list[Installed | None]:
+    context.memory.forget(ANY_PROGRAMME)
+    return _find_installed(context, conn, ids)
 
 
 def _find_terminal(context: Context, conn: Connection, ids: Sequence[str]) -> list[TerminalDevice | None]:

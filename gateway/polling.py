@@ -15,9 +15,8 @@ import structlog
 from contracts.connector import Page, Poll
 from contracts.errors import Malformed, RetryLater, SignInAgain, VendorRefused
 from contracts.facts import AnyFact
-from contracts.http import Reply, Request
-from contracts.plans import arun
 from gateway import intake
+from gateway.asking import ask
 from gateway.context import Context
 from gateway.http.inbound import note, source_of
 from gateway.hub import Hub
@@ -73,12 +72,10 @@ async def _read(hub: Hub, row: Row) -> None:
         return
     poll = installed.connector.poll
     try:
-        page = await _page(hub, installed, poll, row["cursor"])
+        page = await ask(hub, installed, lambda config: poll.page(row["cursor"], config))
     except RetryLater as later:
         await _put_off(hub, row, "vendor_busy", later.after_seconds)
     except SignInAgain:
-        at = (installed.programme_id, installed.installation_id, "needs_attention")
-        await hub.submit(installations.set_state, at)
         await _put_off(hub, row, "sign_in_again")
     except (Malformed, VendorRefused) as refused:
         await _put_off(hub, row, type(refused).__name__.lower())
@@ -88,16 +85,6 @@ async def _read(hub: Hub, row: Row) -> None:
         await _put_off(hub, row, "connector_bug")
     else:
         await _apply(hub, installed, poll, row, page)
-
-
-async def _page(hub: Hub, installed: Installed, poll: Poll[Any], cursor: str) -> Page:
-    connector, config = installed.connector, installed.config
-    base_url = connector.base_url(config) if connector.base_url is not None else ""
-
-    async def answer(request: Request) -> Reply:
-        return await hub.transport.send(base_url, request, connector.credentials(config), connector.limits)
-
-    return await arun(poll.page(cursor, config), answer)
 
 
 async def _apply(hub: Hub, installed: Installed, poll: Poll[Any], row: Row, page: Page) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
@@ -84,6 +85,11 @@ class ProgrammeKeys:
         self._code_index = hmac.new(self._derive("code/index"), digestmod="sha256")
         self._member = lru_cache(_MEMBERS_CACHED)(self._member_cipher)
         self._month = lru_cache(_MONTHS_CACHED)(self._month_cipher)
+
+    @cached_property
+    def signer(self) -> Ed25519PrivateKey:
+        """Return what signs this programme's voucher QRs; whoever reads one needs only its public half."""
+        return Ed25519PrivateKey.from_private_bytes(self._derive("qr"))
 
     def blind_index(self, document_text: str) -> str:
         """Return 64 hex digits to look a bare CPF or CNPJ up by; they mean nothing in another programme."""

@@ -11,9 +11,9 @@ import structlog
 
 from contracts.errors import Malformed, RetryLater, SignInAgain, VendorRefused
 from contracts.facts import AnyFact
-from contracts.http import Delivery, Reply, Request
-from contracts.plans import arun
+from contracts.http import Delivery
 from gateway import intake
+from gateway.asking import ask
 from gateway.context import Context
 from gateway.http.inbound import note, source_of
 from gateway.hub import Hub
@@ -89,16 +89,15 @@ async def _finish(hub: Hub, row: dict[str, Any]) -> None:
     if installed is None or installed.connector.webhook is None:
         await _put_off(hub, row, "installation_gone", None)
         return
+    webhook = installed.connector.webhook
     place = installations.body_place(row["delivery_id"])
     body = installed.keys.open_delivery(place, row["received_at"], row["body_sealed"])
     try:
-        facts = await _asked(hub, installed, Delivery(body=body, received_at=row["received_at"]))
+        delivery = Delivery(body=body, received_at=row["received_at"])
+        facts = await ask(hub, installed, lambda config: webhook.receive(delivery, config))
     except RetryLater as later:
         await _put_off(hub, row, "vendor_busy", later.after_seconds)
     except SignInAgain:
-        await hub.submit(
-            installations.set_state, (row["programme_id"], row["installation_id"], "needs_attention")
-        )
         await _put_off(hub, row, "sign_in_again", None)
     except (Malformed, VendorRefused) as refused:
         await _put_off(hub, row, type(refused).__name__.lower(), None)
@@ -131,18 +130,6 @@ async def _apply(
         await _put_off(hub, row, "intake_bug", None)
     else:
         note(hub, installed.connector.slug, outcome)
-
-
-async def _asked(hub: Hub, installed: Installed, delivery: Delivery) -> Iterable[AnyFact]:
-    """Run the plan of a delivery with the vendor's own answers."""
-    connector, config = installed.connector, installed.config
-    assert connector.webhook is not None
-    base_url = connector.base_url(config) if connector.base_url is not None else ""
-
-    async def answer(request: Request) -> Reply:
-        return await hub.transport.send(base_url, request, connector.credentials(config), connector.limits)
-
-    return await arun(connector.webhook.receive(delivery, config), answer)
 
 
 async def _put_off(hub: Hub, row: dict[str, Any], reason: str, after_seconds: int | None) -> None:

@@ -20,8 +20,9 @@ from gateway.http import (
     vouchers,
 )
 from gateway.http.guard import check_scopes
+from gateway.http.openapi import whole_document
 from gateway.hub import Hub
-from gateway.problems import Problem, install_handlers, problem_response, request_id_of, with_problems
+from gateway.problems import Problem, install_handlers, problem_response, request_id_of
 from gateway.store.outages import Unavailable
 
 TITLE = "Ponte"
@@ -42,12 +43,12 @@ routers: tuple[APIRouter, ...] = (
 
 
 class _Api(FastAPI):
-    """FastAPI with our problems in its OpenAPI document."""
+    """FastAPI with the whole hub in its OpenAPI document."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI 3.1 document, built once."""
         if self.openapi_schema is None:
-            self.openapi_schema = with_problems(super().openapi())
+            self.openapi_schema = whole_document(super().openapi())
         return self.openapi_schema
 
 

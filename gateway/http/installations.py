@@ -9,7 +9,8 @@ from functools import partial
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from contracts.connector import Account, AnyConnector
 from contracts.errors import Malformed, RetryLater, SignInAgain, VendorRefused
@@ -23,11 +24,16 @@ from gateway.http.answers import etag, expected_version, once, refuses, refuses_
 from gateway.http.cursors import Cursor, Limit, Page, Place
 from gateway.http.guard import hub, requires
 from gateway.http.partners import visible_partner
-from gateway.http.schemas import Id, Name, Said, Shown
+from gateway.http.schemas import Id, Instant, Name, Said, Shown
+from gateway.http.sign_in import VALID, redirect_uri, state_of
 from gateway.hub import Hub
 from gateway.idempotency import Answer
 from gateway.installations import actions, queries
 from gateway.installations.actions import NewInstallation, StateChange
+from gateway.installations.queries import Installed
+from gateway.polls import actions as polls
+from gateway.polls.actions import Backfill
+from gateway.polls.queries import polls_of
 from gateway.problems import FieldError, Problem, field_errors
 from gateway.store import Connection
 from gateway.store import tables as t
@@ -80,6 +86,45 @@ class InstallationPatch(Said):
     state: Literal["active", "paused"]
 
 
+class SignInBegun(Shown):
+    """Where the merchant grants access, and until when."""
+
+    authorize_url: str
+    expires_at: datetime
+
+
+class BackfillSaid(Said):
+    """From when until when a store is asked again."""
+
+    from_at: Instant
+    until_at: Instant
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "BackfillSaid":
+        if self.until_at <= self.from_at:
+            raise PydanticCustomError("order", "until_at is after from_at")
+        return self
+
+
+class PollShown(Shown):
+    """Where a store is asked next. `due_at` null: a back-fill that has ended; `read_at`: nothing was left then."""
+
+    poll_id: str
+    installation_id: str
+    until_at: datetime | None
+    due_at: datetime | None
+    attempts: int
+    reason: str | None
+    read_at: datetime | None
+    facts: int
+
+
+class PollsShown(Shown):
+    """All polls of an installation, the live one first."""
+
+    data: list[PollShown]
+
+
 class DeliveryShown(Shown):
     """A delivery that waits or is parked, without its bytes."""
 
@@ -123,6 +168,7 @@ async def install_connector(
         account_ref=await _account(hub(request), connector, config, said),
         trust=_trust(caller, connector, said),
         covers=said.covers,
+        state="active" if connector.sign_in is None else "needs_attention",
     )
     address = str(request.base_url)
 
@@ -177,7 +223,8 @@ def _trust(caller: Principal, connector: AnyConnector, said: InstallationSaid) -
 
 async def _account(hub: Hub, connector: AnyConnector, config: Any, said: InstallationSaid) -> str:
     """Return the vendor account that the credentials open; without a `check`, partner and name stand for it."""
-    if connector.check is None:
+    if connector.check is None or connector.sign_in is not None:
+        # Where a merchant signs in, nobody has yet.
         return f"{said.partner_id}/{said.name}"
     base_url = connector.base_url(config) if connector.base_url is not None else ""
 
@@ -251,6 +298,65 @@ async def change_installation(
     row = await hub(request).submit(actions.change_state, item)
     response.headers["etag"] = etag(row["version"])
     return InstallationShown.model_validate(row)
+
+
+@router.post("/installations/{installation_id}/sign-in", responses=refuses("not_found"))
+async def begin_sign_in(
+    request: Request, installation_id: Id, caller: Principal = requires("installations:admin")
+) -> SignInBegun:
+    """Begin an OAuth sign-in: the merchant opens `authorize_url` within half an hour and comes back here."""
+    installed = await _own(request, caller, installation_id)
+    sign_in = installed.connector.sign_in
+    if sign_in is None:
+        raise Problem("not_found")
+    now, vault = hub(request).context.clock(), hub(request).context.vault
+    state, back = state_of(vault, installation_id, now), redirect_uri(str(request.base_url))
+    return SignInBegun(authorize_url=sign_in.authorize(state, back, installed.config), expires_at=now + VALID)
+
+
+@router.get("/installations/{installation_id}/polls", responses=refuses("not_found"))
+async def list_polls(
+    request: Request, installation_id: Id, caller: Principal = requires("installations:admin")
+) -> PollsShown:
+    """Show where an installation's store was last asked what changed, its back-fills too."""
+    await _own(request, caller, installation_id)
+    query = partial(polls_of, programme_id=caller.programme_id, installation_id=installation_id)
+    return PollsShown(data=[PollShown.model_validate(row) for row in await hub(request).read(query)])
+
+
+@router.post(
+    "/installations/{installation_id}/backfills",
+    status_code=201,
+    response_model=PollShown,
+    responses=refuses_once("not_found"),
+)
+async def begin_backfill(
+    request: Request,
+    installation_id: Id,
+    said: BackfillSaid,
+    caller: Principal = requires("installations:admin"),
+) -> Response:
+    """Ask a store again what changed from `from_at` until `until_at`; what is known already stays as it is."""
+    installed = await _own(request, caller, installation_id)
+    if installed.connector.poll is None:
+        raise Problem("not_found")
+    cursor = installed.connector.poll.start(said.from_at)
+    item = Backfill(caller.programme_id, installation_id, cursor, said.until_at)
+    return await once(request, caller, polls.backfill, item, _begun)
+
+
+def _begun(row: Any) -> Answer:
+    return told(201, PollShown.model_validate(row))
+
+
+async def _own(request: Request, caller: Principal, installation_id: str) -> Installed:
+    """Return an installation that the caller may manage."""
+    installed = await hub(request).installed(installation_id)
+    if installed is None or installed.programme_id != caller.programme_id:
+        raise Problem("not_found")
+    if not caller.sees(installed.partner_id):
+        raise Problem("not_found")
+    return installed
 
 
 @router.get("/deliveries", responses=refuses())

@@ -24,7 +24,8 @@ from loyalty.refusals import Refusal
 Device: TypeAlias = tuple[TerminalDevice, Installed, Delivery, str]
 Reservation = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,18}$")]
 
-_STATUS_OF = {"reservation_unknown": 404, "nonce_reused": 409}
+STATUS_OF = {"reservation_unknown": 404, "nonce_reused": 409}
+"""Statuses of refusals; every other one is 422."""
 
 
 class _Body(BaseModel):
@@ -34,7 +35,7 @@ class _Body(BaseModel):
 class ReserveBody(_Body):
     """A CPF typed before payment."""
 
-    cpf: str = Field(min_length=11, max_length=32)
+    cpf: str = Field(min_length=11, max_length=32, json_schema_extra={"format": "cpf"})
     amount_cents: int | None = Field(default=None, ge=1, le=10**11)
 
 
@@ -43,7 +44,7 @@ class ResultBody(_Body):
 
     answer: str = Field(min_length=1, max_length=8192)
     reservation: Reservation | None = None
-    cpf: str | None = Field(default=None, min_length=11, max_length=32)
+    cpf: str | None = Field(default=None, min_length=11, max_length=32, json_schema_extra={"format": "cpf"})
 
 
 class CloseBody(_Body):
@@ -154,4 +155,4 @@ async def _called(hub: Hub, action: Callable[..., Any], call: Call) -> dict[str,
 
 
 def _refused(refusal: Refusal) -> Problem:
-    return Problem.refusal(refusal.code, refusal.text, _STATUS_OF.get(refusal.code, 422))
+    return Problem.refusal(refusal.code, refusal.text, STATUS_OF.get(refusal.code, 422))

@@ -1,6 +1,7 @@
 """Writing installations and the deliveries that wait for them."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,6 +38,7 @@ class NewInstallation:
     account_ref: str
     trust: Trust
     covers: bool
+    state: str = "active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def _row(context: Context, item: NewInstallation, installation_id: str, sealed: 
         "account_ref": item.account_ref,
         "trust": item.trust,
         "covers": item.covers,
-        "state": "active",
+        "state": item.state,
         "created_at": context.clock(),
         "version": 1,
     }
@@ -108,6 +110,37 @@ def set_state(context: Context, conn: Connection, items: Sequence[tuple[str, str
         context.memory.forget(programme_id)
         found.append(changed.rowcount > 0)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigChange:
+    """New fields for the config of an installation that is still at `version`; it is active afterwards."""
+
+    programme_id: str
+    installation_id: str
+    version: int
+    fields: Mapping[str, str] = field(repr=False)
+
+
+def change_config(context: Context, conn: Connection, items: Sequence[ConfigChange]) -> list[bool]:
+    """Seal new fields into configs; return which were changed: of two for one version the first counts."""
+    changed = []
+    for item in items:
+        at = {"programme_id": item.programme_id, "installation_id": item.installation_id}
+        [row] = rows.fetch(conn, t.installation, tuple(at), [tuple(at.values())])
+        if row["version"] != item.version:
+            changed.append(False)
+            continue
+        keys, place = keys_of(context, conn, item.programme_id), config_place(item.installation_id)
+        config = json.loads(keys.open_config(place, row["config_sealed"])) | dict(item.fields)
+        clear = json.dumps(config).encode()
+        context.catalogue.get(row["connector"]).config.model_validate_json(clear)
+        sealed = keys.seal_config(place, clear)
+        after = {"config_sealed": sealed, "state": "active", "version": item.version + 1}
+        rows.put(conn, t.installation, [{**row, **after}])
+        context.memory.forget(item.programme_id)
+        changed.append(True)
+    return changed
 
 
 @dataclass(frozen=True, slots=True)

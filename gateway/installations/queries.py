@@ -30,6 +30,7 @@ class Installed:
     covers: bool
     active: bool
     keys: ProgrammeKeys = field(repr=False)
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ def _load_installed(context: Context, conn: Connection, installation_id: str) ->
         covers=row["covers"],
         active=row["state"] == "active",
         keys=keys,
+        version=row["version"],
     )
 
 

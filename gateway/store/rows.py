@@ -9,6 +9,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ Row = Mapping[str, Any]
 Convert = Callable[[Any], Any]
 
 _WAITING = "ponte_waiting_writes"
+_FEW = 2  # what a lone sale writes into one table: cheaper spelt out than as arrays
 
 
 class _Shape(NamedTuple):
@@ -118,16 +120,23 @@ def _sqlite_insert(table: Table, tail: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _postgres_insert(table: Table, tail: str, first: int) -> str:
+def _postgres_insert(table: Table, tail: str, first: int, few: int) -> str:
+    """Return the text for `few` rows spelt out, or for arrays when that is 0; marks count from `first`."""
     names = ", ".join(column.name for column in table.columns)
-    arrays = ", ".join(f"${n}::{_cast(column.type)}[]" for n, column in enumerate(table.columns, first))
+    casts = [_cast(column.type) for column in table.columns]
+    if few:
+        marks = [f"${n}::{cast}" for n, cast in enumerate(casts * few, first)]
+        wide = len(casts)
+        listed = ", ".join(f"({', '.join(marks[n : n + wide])})" for n in range(0, len(marks), wide))
+        return f"INSERT INTO {table.name} ({names}) VALUES {listed} {tail}"  # noqa: S608 -- names are ours
+    arrays = ", ".join(f"${n}::{cast}[]" for n, cast in enumerate(casts, first))
     return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}) {tail}"  # noqa: S608 -- names are ours
 
 
 class _Waiting(NamedTuple):
     table: Table
     tail: str
-    columns: tuple[list[Any], ...]
+    values: Sequence[Sequence[Any]]
 
 
 def _send(conn: Connection, table: Table, rows: Sequence[Row], tail: str) -> None:
@@ -141,7 +150,7 @@ def _send(conn: Connection, table: Table, rows: Sequence[Row], tail: str) -> Non
     waiting: list[_Waiting] = conn.info.setdefault(_WAITING, [])
     if any(other.table is table for other in waiting):
         flush(conn)  # one statement sees one snapshot: it may change a row once
-    waiting.append(_Waiting(table, tail, tuple(map(list, zip(*values, strict=True)))))
+    waiting.append(_Waiting(table, tail, values))
 
 
 def flush(conn: Connection) -> None:
@@ -151,10 +160,11 @@ def flush(conn: Connection) -> None:
         return
     sent, waiting[:] = list(waiting), []
     texts: list[str] = []
-    args: list[list[Any]] = []
-    for table, tail, columns in sent:
-        texts.append(_postgres_insert(table, tail, len(args) + 1))
-        args.extend(columns)
+    args: list[Any] = []
+    for table, tail, values in sent:
+        few = len(values) if len(values) <= _FEW else 0
+        texts.append(_postgres_insert(table, tail, len(args) + 1, few))
+        args.extend(chain(*values) if few else map(list, zip(*values, strict=True)))
     if len(texts) == 1:
         conn.exec_driver_sql(texts[0], tuple(args))
         return

@@ -81,7 +81,8 @@ def read(context: Context, conn: Connection, put: Put) -> Answer:
     store, question = put.store, put.question
     match question:
         case FindCards():
-            return Cards(tuple(_found(context, conn, store, question))[question.first : question.last + 1])
+            found = _found(context, conn, store, question)
+            return Cards(tuple(found[question.first : question.last + 1]), len(found))
         case ReadCard():
             return _card(context, conn, store, question.card_ref) or NoSuch()
         case ListDebits():

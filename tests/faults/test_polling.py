@@ -129,3 +129,23 @@ async def test_a_poll_of_one_store_that_fails_does_not_hold_up_another(migrated_
         assert len(await caller.world.read(t.sale)) == 1
         waits = {row["reason"]: row["due_at"] for row in await caller.world.read(t.poll)}
         assert waits["vendor_busy"] == caller.world.clock() + timedelta(seconds=900)
+
+
+async def test_a_backfill_reads_what_was_sold_before_and_ends(migrated_url: str) -> None:
+    store = LossyStore()
+    async with open_caller(migrated_url, lossy) as caller, opened(store) as url:
+        shop = await found(caller)
+        began = caller.world.clock()
+        for number in range(5):
+            store.order(f"o-{number}", began + number * TICK)
+        caller.world.clock.advance(timedelta(hours=1))
+        at = f"/v1/installations/{await installed(shop, url)}"
+        await rounds(caller)
+        assert await caller.world.read(t.sale) == []
+        asked = {"from_at": began.isoformat(), "until_at": (began + 2 * TICK).isoformat()}
+        made = await shop.caller.make(f"{at}/backfills", asked)
+        await rounds(caller)
+        shown = {row["poll_id"]: row for row in (await shop.caller.get(f"{at}/polls")).json()["data"]}
+        ended = shown[made["poll_id"]]
+        assert ended["due_at"] is None
+        assert {row["first_value"] for row in await caller.world.read(t.sale)} >= {"o-0", "o-1", "o-2"}

@@ -163,6 +163,12 @@ def _partner_calls(held: Holdings) -> Named:
         "install_connector": ({}, {**held.installed, "name": "Outro"}),
         "get_installation": (installation, None),
         "change_installation": (installation, {"state": "paused"}),
+        "begin_sign_in": (installation, None),
+        "list_polls": (installation, None),
+        "begin_backfill": (
+            installation,
+            {"from_at": "2026-01-01T00:00:00Z", "until_at": "2026-02-01T00:00:00Z"},
+        ),
         "retry_delivery": ({"delivery_id": "dlv_1"}, None),
         "revoke_key": ({"key_id": held.key_id}, None),
     }

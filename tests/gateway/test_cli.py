@@ -68,11 +68,11 @@ def test_every_command_speaks_json() -> None:
 
 
 def test_connectors_lists_what_each_can_do(tmp_path: Path) -> None:
-    found = {each["slug"]: each for each in said(ponte(tmp_path, "connectors", "--json"))}
+    found = {each["slug"]: each for each in said(ponte(tmp_path, "connectors", "--quick", "--json"))}
     assert {"stone", "generic"} <= found.keys()
     assert found["stone"]["capabilities"] == ["webhook", "terminal"]
     assert found["generic"]["trusts"][0] == "signed"
-    for_people = ponte(tmp_path, "connectors")
+    for_people = ponte(tmp_path, "connectors", "--quick")
     assert for_people.returncode == 0
     assert "stone" in for_people.stdout
 

@@ -185,16 +185,6 @@ async def test_a_row_comes_once_however_often_its_key_is_asked_and_none_matches_
     await undone(store, work)
 
 
-async def test_a_tail_narrows_what_is_fetched(store: Store) -> None:
-    def work(conn: Connection) -> None:
-        sent = [{"programme_id": "p", "name": name, "value": place} for place, name in enumerate("abc")]
-        rows.insert(conn, counter, sent)
-        found = rows.fetch(conn, counter, ("programme_id",), [("p",)], "ORDER BY t.value DESC LIMIT 2")
-        assert [row["name"] for row in found] == ["c", "b"]
-
-    await undone(store, work)
-
-
 async def test_an_instant_keeps_its_microsecond_and_a_naive_one_is_refused(store: Store) -> None:
     at = datetime(2026, 11, 25, 12, 0, 0, 123457, tzinfo=UTC)
     naive = at.replace(tzinfo=None)
