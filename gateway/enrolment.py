@@ -25,6 +25,7 @@ from gateway.sales import actions as sales
 from gateway.sales import queries as sale_queries
 from gateway.sales.dossiers import Scope
 from gateway.store import Connection
+from gateway.vouchers import auto
 from loyalty.refusals import Refusal
 
 
@@ -67,6 +68,15 @@ def _rematched(
     ]
     if not _reconsidered(context, conn, sale_queries.waiting_sales(conn, owners)):
         return list(made)
+    auto.issue_due(
+        context,
+        conn,
+        [
+            (item.by.programme_id, known.member_id)
+            for item, known in zip(items, made, strict=True)
+            if isinstance(known, KnownMember)
+        ],
+    )
     return [
         _known(context, conn, item.by.programme_id, known) if isinstance(known, KnownMember) else known
         for item, known in zip(items, made, strict=True)

@@ -34,7 +34,7 @@ from gateway.sales.actions import Recorded
 from gateway.sales.dossiers import Arrival
 from gateway.store import Connection, rows
 from gateway.store import tables as t
-from gateway.vouchers import statements
+from gateway.vouchers import auto, statements
 from gateway.vouchers.statements import Stated
 from loyalty.evidence import RANK, is_future
 
@@ -109,9 +109,17 @@ def _known_deliveries(
 
 def _apply_fresh(context: Context, conn: Connection, items: dict[int, Inbound]) -> dict[int, Outcome]:
     read = {n: _read(context, conn, item) for n, item in items.items()}
-    recorded = iter(sales.record(context, conn, [a for said in read.values() for a in said.arrivals]))
+    arrivals = [arrival for said in read.values() for arrival in said.arrivals]
+    concluded = sales.record(context, conn, arrivals)
+    recorded = iter(concluded)
     _decide_covered(context, conn, {day for said in read.values() for day in said.covered})
     _follow_uses(context, conn, read)
+    credited = {
+        (arrival.programme_id, sale.member_id)
+        for arrival, sale in zip(arrivals, concluded, strict=True)
+        if sale.member_id is not None and not sale.duplicate
+    }
+    auto.issue_due(context, conn, credited)
     return {n: _outcome(items[n], [next(recorded) for _ in said.arrivals], said) for n, said in read.items()}
 
 

@@ -14,9 +14,12 @@ from gateway.access import Principal
 from gateway.http.answers import once, problem_of, refused, refuses, refuses_once, told
 from gateway.http.guard import hub, requires
 from gateway.http.presented import Found, Presented, honouring, present, uniform
-from gateway.http.schemas import AmountCents, Id, Ref, Said, Shown, Units
+from gateway.http.schemas import AmountCents, Id, Identified, Ref, Said, Shown, Units
 from gateway.idempotency import Action, Answer
+from gateway.members.queries import identity
 from gateway.problems import Problem
+from gateway.programmes.queries import stored_keys
+from gateway.store import Connection
 from gateway.vouchers import actions, issuing, queries
 from gateway.vouchers.actions import Revocation
 from gateway.vouchers.issuing import Issued, MemberWish
@@ -170,6 +173,38 @@ async def get_voucher(
     if not rows or not _sees(caller, rows[0]["partner_id"]):
         raise Problem("not_found")
     return VoucherShown.model_validate(rows[0])
+
+
+class RevealSaid(Identified):
+    """The holder's document, which opens the code."""
+
+
+class CodeShown(Shown):
+    """A code as its holder types it."""
+
+    voucher_id: str
+    code: str
+
+
+@router.post("/{voucher_id}/reveal", responses=refuses("not_found", "invalid"))
+async def reveal_voucher(
+    request: Request, voucher_id: Id, said: RevealSaid, caller: Principal = requires("vouchers:write")
+) -> CodeShown:
+    """Show the code again, to its holder: whoever does not name the holder's document hears 404."""
+    context, index = hub(request).context, said.document.text
+
+    def find(conn: Connection) -> str | None:
+        keys = stored_keys(context.vault, conn, caller.programme_id)
+        owner = identity(conn, caller.programme_id, keys.blind_index(index))
+        rows = queries.vouchers_by(conn, "voucher_id", [(caller.programme_id, voucher_id)])
+        if not rows or owner is None or owner["member_id"] != rows[0]["member_id"] or rows[0]["drawn"]:
+            return None
+        return keys.open_code(voucher_id, rows[0]["code_sealed"])
+
+    code = await hub(request).read(find)
+    if code is None:
+        raise Problem("not_found")
+    return CodeShown(voucher_id=voucher_id, code=codes.written(code))
 
 
 @router.post("/quote", responses=refuses("not_found", "invalid", "too_many_requests"))

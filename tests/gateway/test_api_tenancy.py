@@ -53,7 +53,7 @@ OWN_ONLY = {
 OF_THE_PROGRAMME = {
     "look_up_member", "get_member", "change_member", "set_member_category", "add_dependent", "cash_out",
     "give_goodwill", "get_statement", "add_category_version", "issue_voucher", "list_vouchers",
-    "look_up_voucher", "get_voucher",
+    "look_up_voucher", "get_voucher", "reveal_voucher",
 }  # fmt: skip
 """Operations on what a programme's partners share: a key that is bound to one of them may see it."""
 
@@ -214,6 +214,7 @@ def _voucher_calls(held: Holdings) -> Named:
         "list_vouchers": ({"member_id": held.member_id}, None),
         "look_up_voucher": ({}, {"code": voucher["code"], "cpf": ANA}),
         "get_voucher": (one, None),
+        "reveal_voucher": (one, {"cpf": ANA}),
         "quote_voucher": ({}, order),
         "reserve_voucher": ({}, {**order, "order_ref": "o-2"}),
         "redeem_voucher": ({}, {**order, "order_ref": "o-3"}),

@@ -300,3 +300,36 @@ async def test_a_stolen_database_holds_no_code(migrated_url: str) -> None:
         for text in (counter.code, counter.voucher["keypad_code"], *bare):
             assert text not in kept
             assert text.encode().hex() not in kept
+
+
+async def test_a_code_is_shown_again_to_whoever_names_its_holder(migrated_url: str) -> None:
+    async with open_caller(migrated_url) as caller:
+        counter = await opened(await found(caller))
+        await counter.shop.register(BIA)
+        at = f"/v1/vouchers/{counter.voucher['voucher_id']}/reveal"
+        assert (await counter.shop.caller.post(at, {"cpf": ANA})).json()["code"] == counter.code
+        assert code(await counter.shop.caller.post(at, {"cpf": BIA})) == (404, "not_found")
+
+
+async def test_a_reward_is_issued_by_itself_once_the_balance_affords_it(migrated_url: str) -> None:
+    async with open_caller(migrated_url) as caller:
+        shop = await found(caller)
+        said = {
+            "name": "R$ 5",
+            "kind": "discount",
+            "cost_units": 500,
+            "amount_cents": 500,
+            "auto_issue": True,
+        }
+        reward = await shop.caller.make("/v1/rewards", said)
+        member = await shop.register(ANA)
+        await shop.caller.make("/v1/sales", shop.sale("v-1", gross_cents=30_000, cpf=ANA), "one")
+        at = f"/v1/members/{member['member_id']}/vouchers"
+        assert (await shop.caller.get(at)).json()["data"] == []
+        await shop.caller.make("/v1/sales", shop.sale("v-2", gross_cents=50_000, cpf=ANA), "two")
+        issued = (await shop.caller.get(at)).json()["data"]
+        assert [row["reward_id"] for row in issued] == [reward["reward_id"]] * 2
+        assert (await shop.member(ANA))["available_units"] == 200
+        await shop.caller.make("/v1/sales", shop.sale("v-3", gross_cents=40_000, cpf=BIA), "three")
+        late = await shop.register(BIA)
+        assert late["available_units"] == 100
