@@ -8,12 +8,14 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 RUNTIME := .venv/runtime.stamp
 TESTS := .venv/tests.stamp
+VENDURE := tests/peers/vendure/node_modules/.package-lock.json
+OSCAR := tests/peers/oscar/.venv/peer.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format migration bench lock clean
+.PHONY: help demo serve test test-peers check format migration bench lock clean
 
 help: ## list the recipes
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(RUNTIME) ## play a day of sales on a hub of its own and check the ledger (ARGS="--seed 7")
 	@$(BIN)/ponte demo $(ARGS)
@@ -23,6 +25,9 @@ serve: $(RUNTIME) ## run the hub on SQLite, on this machine
 
 test: $(TESTS) ## run every test, on SQLite and PostgreSQL
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-peers: $(TESTS) $(VENDURE) $(OSCAR) ## play against a real Vendure store (needs node and npm) and a real Oscar shop
+	@$(BIN)/python -m pytest tests/peers $(ARGS)
 
 check: $(TESTS) ## lint, format, types, rooms and doors, house style
 	$(BIN)/ruff check .
@@ -50,9 +55,11 @@ lock: ## write requirements/*.txt again from pyproject.toml (needs uv; ARGS="--u
 	$(LOCK) $(ARGS) --extra test --output-file requirements/test.txt pyproject.toml
 	$(LOCK) $(ARGS) --extra postgres --constraints requirements/test.txt --output-file requirements/runtime.txt pyproject.toml
 	$(LOCK) $(ARGS) --constraints requirements/test.txt --output-file requirements/build.txt requirements/build.in
+	$(LOCK) $(ARGS) --output-file tests/peers/oscar/requirements.txt tests/peers/oscar/requirements.in
 
 clean: ## remove the virtual environment and every cache
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf tests/peers/vendure/node_modules tests/peers/oscar/.venv
 
 # A stamp is younger than the files it was made from, or it is made again.
 $(RUNTIME): requirements/build.txt requirements/runtime.txt pyproject.toml | $(BIN)/python
@@ -65,6 +72,18 @@ $(RUNTIME): requirements/build.txt requirements/runtime.txt pyproject.toml | $(B
 $(TESTS): requirements/test.txt $(RUNTIME)
 	@echo "Installing the test tools (once) ..."
 	@$(PIP) --require-hashes -r requirements/test.txt
+	@touch $@
+
+# Real stores, each with a lock of its own. npm's scripts stay off: nothing here needs a compiler.
+$(VENDURE): tests/peers/vendure/package-lock.json
+	@echo "Installing the Vendure store (once) ..."
+	@cd tests/peers/vendure && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(OSCAR): tests/peers/oscar/requirements.txt
+	@echo "Installing the Oscar shop (once) ..."
+	@$(PYTHON) -m venv tests/peers/oscar/.venv
+	@tests/peers/oscar/.venv/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 	@touch $@
 
 $(BIN)/python:

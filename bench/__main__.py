@@ -12,11 +12,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from bench.seed import SECRET, Seeded, seed
 from contracts.signatures import HmacFields
 from gateway.settings import Settings
 
-CONNECTIONS = 64
+CONNECTIONS, LONE, TURN = 64, 1_000, 100
 _SIGNATURE = HmacFields((SECRET.encode(),))
 
 
@@ -107,9 +107,9 @@ def measure(database: Database, sales: int) -> dict[str, Any]:
             spread = _load(port, CONNECTIONS, _requests(seeded, 500, sales, 50))
             commits = _commits(port) - before
             hot = _load(port, CONNECTIONS, _requests(seeded, 500 + sales, sales, 1))
-            time.sleep(1)
-            lone = _load(port, 1, _requests(seeded, 500 + 2 * sales, 300, 50))
-        best, alone = _yardstick(database, sales)
+            written = _sales(database, sales)
+            best, counts = _unhindered(database, written[: sales // 2])
+            lone, alone = _in_turn(port, database, _requests(seeded, 500 + 2 * sales, LONE, 50), written)
     rate = sales / spread["elapsed"]
     raw_rate = len(best.seconds) / best.elapsed
     return {
@@ -120,26 +120,46 @@ def measure(database: Database, sales: int) -> dict[str, Any]:
         "commits_per_sale": round(commits / sales, 3),
         "one_partner_ratio": round(sales / hot["elapsed"] / rate, 2),
         "p99_ms_at_64": round(1000 * statistics.quantiles(spread["seconds"], n=100)[98], 1),
-        "lone_p50_ms": round(1000 * statistics.median(lone["seconds"]), 2),
-        "raw_p50_ms": round(1000 * statistics.median(alone.seconds), 2),
-        "lone_ratio": round(statistics.median(lone["seconds"]) / statistics.median(alone.seconds), 2),
-        "rows_per_sale": {table: round(count / len(best.seconds), 2) for table, count in best.counts.items()},
+        "lone_p50_ms": round(1000 * statistics.median(lone), 2),
+        "raw_p50_ms": round(1000 * statistics.median(alone), 2),
+        "lone_ratio": round(statistics.median(lone) / statistics.median(alone), 2),
+        "rows_per_sale": {table: round(count / len(best.seconds), 2) for table, count in counts.items()},
     }
 
 
-def _yardstick(database: Database, most: int) -> tuple[raw.Written, raw.Written]:
-    """Write the hub's rows again: the best throughput at any concurrency, and one sale at a time."""
+def _sales(database: Database, most: int) -> list[raw.Sale]:
+    """Return the rows that the hub wrote for up to `most` sales."""
     if database.name == "sqlite":
-        written = raw.sqlite_sales(Path(database.url.removeprefix("sqlite:///")), most)
-        once = raw.sqlite_write(Path(database.fresh_url.removeprefix("sqlite:///")), written)
-        return once, once
-    written = raw.postgres_sales(database.url.replace("+asyncpg", ""), most)
-    half = len(written) // 2
-    dsn = database.fresh_url.replace("+asyncpg", "")
-    alone = raw.postgres_write(dsn, written[:half], 1)
-    together = raw.postgres_write(dsn, written[half:], 16)
-    together = together._replace(counts={t: n // 2 for t, n in together.counts.items()})
-    return min((alone, together), key=lambda w: w.elapsed / len(w.seconds)), alone
+        return raw.sqlite_sales(Path(database.url.removeprefix("sqlite:///")), most)
+    return raw.postgres_sales(database.url.replace("+asyncpg", ""), most)
+
+
+def _writer(
+    database: Database, like: raw.Sale, connections: int, *, asking: bool
+) -> AbstractContextManager[raw.Writer]:
+    if database.name == "sqlite":
+        return raw.sqlite_writer(Path(database.fresh_url.removeprefix("sqlite:///")), like, asking=asking)
+    return raw.postgres_writer(database.fresh_url.replace("+asyncpg", ""), like, connections, asking=asking)
+
+
+def _unhindered(database: Database, sales: Sequence[raw.Sale]) -> tuple[raw.Written, dict[str, int]]:
+    """Write `sales` as fast as one commit per sale allows; return that, and the rows of each table."""
+    with _writer(database, sales[0], 16, asking=False) as writer:
+        return writer.write(sales), writer.counts()
+
+
+def _in_turn(
+    port: int, database: Database, requests: Sequence[bytes], sales: Sequence[raw.Sale]
+) -> tuple[list[float], list[float]]:
+    """Return how long each lone sale took: of the hub, and raw, a few of each in turn on the same disk."""
+    lone: list[float] = []
+    alone: list[float] = []
+    with _writer(database, sales[0], 1, asking=True) as writer:
+        left = iter(sales[len(sales) // 2 :])
+        for first in range(0, len(requests), TURN):
+            lone += _load(port, 1, requests[first : first + TURN])["seconds"]
+            alone += writer.write(list(islice(left, TURN))).seconds
+    return lone, alone
 
 
 def main() -> None:

@@ -1,16 +1,20 @@
 """The yardstick: the rows that the hub wrote, written again by the bare driver with one commit per sale.
 
-The rows are read back from the hub's own database, so both sides write the same ones.
+The rows are read back from the hub's own database, so both sides write the same ones. A sale that is timed
+alone also asks what nobody can do without, one statement each: was this delivered, is this payment known,
+whose is the document, what does its member owe.
 """
 
 import asyncio
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
+import uvloop
 
 from gateway.store.migrations import upgrade
 
@@ -25,78 +29,138 @@ _OF_SALE = {
     "posting": "SELECT p.*, sale_id AS its FROM posting p JOIN movement USING (programme_id, movement_id)",
     "lot": "SELECT l.*, l.sale_id AS its FROM lot l",
     "outbox": "SELECT o.*, o.subject_id AS its FROM outbox o",
+    "identity": "SELECT i.*, sale_id AS its FROM identity i JOIN sale s USING (programme_id) "
+    "WHERE document_index = s.owner",
 }
+_QUESTIONS = (
+    "SELECT answer FROM delivery WHERE programme_id = {} AND installation_id = {} AND body_hash = {}",
+    "SELECT dossier_id FROM evidence_key WHERE programme_id = {} AND kind = {} AND value = {} "
+    "UNION ALL SELECT dossier_id FROM evidence_key WHERE programme_id = {} AND kind = {} AND value = {}",
+    "SELECT member_id, since_at FROM identity WHERE programme_id = {} AND document_index = {}",
+    "SELECT units FROM balance WHERE programme_id = {} AND account = 'debt' AND account_ref = {}",
+)
 _ADD = (
-    "INSERT INTO balance (programme_id, account, account_ref, units) VALUES ({marks}) "
+    "INSERT INTO balance (programme_id, account, account_ref, units) VALUES ({}) "
     "ON CONFLICT (programme_id, account, account_ref) DO UPDATE SET units = balance.units + excluded.units"
 )
 
 
 class Written(NamedTuple):
-    """How long each sale took, how long all of them, and how many rows stand in each table afterwards."""
+    """How long each sale took, and how long all of them."""
 
     seconds: list[float]
     elapsed: float
-    counts: dict[str, int]
 
 
 class Sale(NamedTuple):
-    """The rows of one sale by table, and what it adds to balances."""
+    """The rows of one sale by table, what it adds to balances, and what its `_QUESTIONS` are about.
+
+    `identity` is the row of its owner, which stood there before.
+    """
 
     rows: list[tuple[str, tuple[Any, ...]]]
     balances: list[tuple[Any, ...]]
+    asked: list[tuple[Any, ...]]
+    identity: tuple[Any, ...]
 
 
 def _grouped(found: dict[str, list[Sequence[Any]]], columns: dict[str, list[str]]) -> list[Sale]:
-    sales: dict[str, Sale] = {}
-    for table in TABLES:
-        for row in found[table]:
-            its, values = row[-1], tuple(row[:-1])
-            sale = sales.setdefault(its, Sale([], []))
-            sale.rows.append((table, values))
-            if table == "posting":
-                named = dict(zip(columns["posting"], values, strict=True))
-                sale.balances.append(
-                    (named["programme_id"], named["account"], named["account_ref"], named["units"])
-                )
-    return list(sales.values())
+    sales: dict[str, dict[str, list[tuple[Any, ...]]]] = {}
+    for table, of_table in found.items():
+        for row in of_table:
+            sales.setdefault(row[-1], {}).setdefault(table, []).append(tuple(row[:-1]))
+    return [_sale(of, columns) for of in sales.values()]
+
+
+def _sale(of: dict[str, list[tuple[Any, ...]]], columns: dict[str, list[str]]) -> Sale:
+    named = {table: [dict(zip(columns[table], row, strict=True)) for row in of[table]] for table in of}
+    [delivery], [sale] = named["delivery"], named["sale"]
+    programme_id = sale["programme_id"]
+    return Sale(
+        rows=[(table, row) for table in TABLES for row in of[table]],
+        balances=[(programme_id, p["account"], p["account_ref"], p["units"]) for p in named["posting"]],
+        asked=[
+            (programme_id, delivery["installation_id"], delivery["body_hash"]),
+            tuple(v for key in named["evidence_key"] for v in (programme_id, key["kind"], key["value"])),
+            (programme_id, sale["owner"]),
+            (programme_id, sale["member_id"]),
+        ],
+        identity=of["identity"][0],
+    )
 
 
 def sqlite_sales(path: Path, most: int) -> list[Sale]:
     """Return the rows of up to `most` sales of the hub's SQLite file."""
     with sqlite3.connect(path) as conn:
-        columns = {t: [c[1] for c in conn.execute(f"PRAGMA table_info({t})")] for t in TABLES}
+        columns = {t: [c[1] for c in conn.execute(f"PRAGMA table_info({t})")] for t in _OF_SALE}
         found = {t: list(conn.execute(query)) for t, query in _OF_SALE.items()}
     return _grouped(found, columns)[-most:]
 
 
-def sqlite_write(path: Path, sales: Sequence[Sale]) -> Written:
-    """Write `sales` into a fresh file with the hub's schema and durability, one commit each."""
+class Writer(NamedTuple):
+    """A fresh database: `write` takes sales, one commit each, and `counts` returns the rows of each table."""
+
+    write: Callable[[Sequence[Sale]], Written]
+    counts: Callable[[], dict[str, int]]
+
+
+@contextmanager
+def sqlite_writer(path: Path, like: Sale, *, asking: bool) -> Iterator[Writer]:
+    """Yield a writer into a file with the hub's schema and durability, for sales whose rows are `like`."""
     upgrade(f"sqlite:///{path}")
     conn = sqlite3.connect(path, isolation_level=None)
     conn.execute("PRAGMA journal_mode=WAL")
     conn.execute("PRAGMA synchronous=FULL")
-    inserts = {t: _insert(t, len(values), "?") for sale in sales[:1] for t, values in sale.rows}
-    add, seconds = _ADD.format(marks="?,?,?,?"), []
-    started = time.perf_counter()
-    for sale in sales:
-        begun = time.perf_counter()
-        conn.execute("BEGIN IMMEDIATE")
-        for table, values in sale.rows:
-            conn.execute(inserts[table], values)
-        for values in sale.balances:
-            conn.execute(add, values)
+    inserts, identity, questions, add = _statements(like, lambda _: "?")
+
+    def write(sales: Sequence[Sale]) -> Written:
+        conn.execute("BEGIN")
+        conn.executemany(identity, [sale.identity for sale in sales])
         conn.execute("COMMIT")
-        seconds.append(time.perf_counter() - begun)
-    elapsed = time.perf_counter() - started
-    counts = {t: conn.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in TABLES}  # noqa: S608
-    conn.close()
-    return Written(seconds, elapsed, counts)
+        seconds = []
+        started = time.perf_counter()
+        for sale in sales:
+            begun = time.perf_counter()
+            conn.execute("BEGIN IMMEDIATE")
+            for question, asked in zip(questions, sale.asked, strict=True) if asking else ():
+                conn.execute(question, asked).fetchall()
+            for table, values in sale.rows:
+                conn.execute(inserts[table], values)
+            for values in sale.balances:
+                conn.execute(add, values)
+            conn.execute("COMMIT")
+            seconds.append(time.perf_counter() - begun)
+        return Written(seconds, time.perf_counter() - started)
+
+    def counts() -> dict[str, int]:
+        return {t: conn.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in TABLES}  # noqa: S608
+
+    with closing(conn):
+        yield Writer(write, counts)
 
 
-def _insert(table: str, width: int, mark: str) -> str:
-    marks = ",".join(mark if mark == "?" else f"${n + 1}" for n in range(width))
-    return f"INSERT INTO {table} VALUES ({marks})"  # noqa: S608 -- table names are ours
+class _Statements(NamedTuple):
+    inserts: dict[str, str]
+    identity: str
+    questions: list[str]
+    add: str
+
+
+def _statements(sale: Sale, mark: Callable[[int], str]) -> _Statements:
+    """Return every text with the marks of a driver, by their place from 1."""
+
+    def marks(row: Sequence[Any]) -> list[str]:
+        return [mark(n) for n in range(1, len(row) + 1)]
+
+    def insert(table: str, row: Sequence[Any]) -> str:
+        return f"INSERT INTO {table} VALUES ({', '.join(marks(row))})"  # noqa: S608 -- table names are ours
+
+    return _Statements(
+        inserts={table: insert(table, row) for table, row in sale.rows},
+        identity=f"{insert('identity', sale.identity)} ON CONFLICT DO NOTHING",
+        questions=[q.format(*marks(asked)) for q, asked in zip(_QUESTIONS, sale.asked, strict=True)],
+        add=_ADD.format(", ".join(marks(sale.balances[0]))),
+    )
 
 
 def postgres_sales(dsn: str, most: int) -> list[Sale]:
@@ -113,35 +177,54 @@ def postgres_sales(dsn: str, most: int) -> list[Sale]:
         await conn.close()
         return _grouped(found, columns)
 
-    return asyncio.run(read())[-most:]
+    with _runner() as runner:
+        return runner.run(read())[-most:]
 
 
-def postgres_write(dsn: str, sales: Sequence[Sale], connections: int) -> Written:
-    """Write `sales` into a fresh database with the hub's schema, one commit each, over `connections`."""
+@contextmanager
+def postgres_writer(dsn: str, like: Sale, connections: int, *, asking: bool) -> Iterator[Writer]:
+    """Yield a writer into a database with the hub's schema, for sales whose rows are `like`."""
     upgrade(dsn.replace("postgresql://", "postgresql+asyncpg://"))
-    return asyncio.run(_postgres_write(dsn, sales, connections))
+    texts = _statements(like, lambda n: f"${n}")
+
+    async def write(sales: Sequence[Sale]) -> Written:
+        await conns[0].executemany(texts.identity, [sale.identity for sale in sales])
+        left, seconds = iter(sales), list[float]()
+        started = time.perf_counter()
+        await asyncio.gather(*(_write_each(conn, texts, left, seconds, asking=asking) for conn in conns))
+        return Written(seconds, time.perf_counter() - started)
+
+    async def counts() -> dict[str, int]:
+        return {t: await conns[0].fetchval(f"SELECT count(*) FROM {t}") for t in TABLES}  # noqa: S608
+
+    with _runner() as runner:
+        conns = [runner.run(asyncpg.connect(dsn)) for _ in range(connections)]
+        try:
+            yield Writer(lambda sales: runner.run(write(sales)), lambda: runner.run(counts()))
+        finally:
+            for conn in conns:
+                runner.run(conn.close())
 
 
-async def _postgres_write(dsn: str, sales: Sequence[Sale], connections: int) -> Written:
-    conns = [await asyncpg.connect(dsn) for _ in range(connections)]
-    left, seconds = iter(sales), []
+async def _write_each(
+    conn: Any, texts: _Statements, left: Iterator[Sale], seconds: list[float], *, asking: bool
+) -> None:
+    """Write sales of `left` over one connection until none is left."""
+    inserts = {table: await conn.prepare(text) for table, text in texts.inserts.items()}
+    questions = [await conn.prepare(text) for text in texts.questions]
+    add = await conn.prepare(texts.add)
+    for sale in left:
+        begun = time.perf_counter()
+        async with conn.transaction():
+            for question, asked in zip(questions, sale.asked, strict=True) if asking else ():
+                await question.fetch(*asked)
+            for table, values in sale.rows:
+                await inserts[table].fetch(*values)
+            for values in sorted(sale.balances):
+                await add.fetch(*values)
+        seconds.append(time.perf_counter() - begun)
 
-    async def work(conn: Any) -> None:
-        inserts = {t: await conn.prepare(_insert(t, len(values), "$")) for t, values in sales[0].rows}
-        add = await conn.prepare(_ADD.format(marks="$1,$2,$3,$4"))
-        for sale in left:
-            begun = time.perf_counter()
-            async with conn.transaction():
-                for table, values in sale.rows:
-                    await inserts[table].fetch(*values)
-                for values in sorted(sale.balances):
-                    await add.fetch(*values)
-            seconds.append(time.perf_counter() - begun)
 
-    started = time.perf_counter()
-    await asyncio.gather(*(work(conn) for conn in conns))
-    elapsed = time.perf_counter() - started
-    counts = {t: await conns[0].fetchval(f"SELECT count(*) FROM {t}") for t in TABLES}  # noqa: S608
-    for conn in conns:
-        await conn.close()
-    return Written(seconds, elapsed, counts)
+def _runner() -> asyncio.Runner:
+    """Return a runner of the event loop that the hub has too."""
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)

@@ -26,10 +26,15 @@ Plan: TypeAlias = T | Steps[T]
 
 @dataclass(frozen=True, slots=True)
 class Webhook(Generic[C]):
-    """Push. `signature(config)` is fixed by the installation's config, never "verify if present"."""
+    """Push. `signature(config)` is fixed by the installation's config, never "verify if present".
+
+    `greeting` knows the one unsigned call by which a vendor tries an address before it uses it; that is
+    answered with 200 and says nothing, so it must match those bytes and no others.
+    """
 
     signature: Callable[[C], Signature]
     receive: Callable[[Delivery, C], Plan[Facts]]
+    greeting: Callable[[Delivery], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +97,14 @@ class SignIn(Generic[C]):
 
     `authorize(state, redirect_uri, config)` is the address to send the merchant to. `exchange(query,
     redirect_uri, config)` and `refresh(config)` return the fields of the config that change; the tokens
-    among them are stored before they are used. `refresh` is `None` where tokens do not expire.
+    among them are stored before they are used. `refresh` is `None` where tokens do not expire. `base_url` is
+    where both are asked, without credentials, if that is another address than the connector's own.
     """
 
     authorize: Callable[[str, str, C], str]
     exchange: Callable[[Mapping[str, str], str, C], Plan[Mapping[str, str]]]
     refresh: Callable[[C], Plan[Mapping[str, str]]] | None = None
+    base_url: Callable[[C], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

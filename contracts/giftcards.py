@@ -100,14 +100,20 @@ def _instant(value: object) -> datetime | None:
         raise ValueError("not an instant") from None
 
 
-def _code(value: object) -> object:
+def _text(value: object) -> str | None:
+    """Return what somebody typed, `None` for nothing. Whatever else stands there finds no card."""
+    return (value.strip() or None) if isinstance(value, str) else None
+
+
+def _code(value: object) -> str | None:
     """Return a code that somebody typed. Where the store repeats the one that we masked, it is none."""
-    return value.strip() or None if isinstance(value, str) and "*" not in value else None
+    code = _text(value)
+    return None if code is None or "*" in code else code
 
 
 Amount = Annotated[int, BeforeValidator(_reais)]
 Code = Annotated[str | None, BeforeValidator(_code), Field(default=None, alias="redemptionCode", repr=False)]
-Document = Annotated[str | None, BeforeValidator(lambda value: (value or "").strip() or None)]
+Document = Annotated[str | None, BeforeValidator(_text)]
 
 
 class _Wire(BaseModel):

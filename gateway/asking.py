@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from contracts.connector import Plan
+from contracts.credentials import Credentials, NoCredentials
 from contracts.errors import SignInAgain
 from contracts.http import Reply, Request
 from contracts.plans import arun
@@ -39,14 +40,26 @@ async def ask(hub: Hub, installed: Installed, plan: Callable[[Any], Plan[T]]) ->
     raise SignInAgain
 
 
+async def ask_for_access(hub: Hub, installed: Installed, plan: Callable[[Any], Plan[T]]) -> T:
+    """Return what a plan of the sign-in ends with: asked where tokens are given out, by nobody yet."""
+    config, sign_in = installed.config, installed.connector.sign_in
+    base_url = (sign_in and sign_in.base_url) or installed.connector.base_url
+    return await _asked(hub, installed, plan, base_url(config) if base_url else "", NoCredentials())
+
+
 async def _run(hub: Hub, installed: Installed, plan: Callable[[Any], Plan[T]]) -> T:
     connector, config = installed.connector, installed.config
     base_url = connector.base_url(config) if connector.base_url is not None else ""
+    return await _asked(hub, installed, plan, base_url, connector.credentials(config))
 
+
+async def _asked(
+    hub: Hub, installed: Installed, plan: Callable[[Any], Plan[T]], base_url: str, credentials: Credentials
+) -> T:
     async def answer(request: Request) -> Reply:
-        return await hub.transport.send(base_url, request, connector.credentials(config), connector.limits)
+        return await hub.transport.send(base_url, request, credentials, installed.connector.limits)
 
-    return await arun(plan(config), answer)
+    return await arun(plan(installed.config), answer)
 
 
 async def _refreshed(hub: Hub, installed: Installed) -> Installed | None:
@@ -59,7 +72,7 @@ async def _refreshed(hub: Hub, installed: Installed) -> Installed | None:
         if known is not None and known.version != installed.version:
             return known  # another plan of this process was faster
         try:
-            fields = await _run(hub, installed, sign_in.refresh)
+            fields = await ask_for_access(hub, installed, sign_in.refresh)
         except SignInAgain:
             known = await hub.reread(installed.installation_id)
             return known if known is not None and known.version != installed.version else None

@@ -59,6 +59,16 @@ def card_numbers(text: str) -> Iterator[re.Match[str]]:
                 yield found
 
 
+def is_card_number(digits: str) -> bool:
+    """Return whether these digits are a full card number of a brand that exists, at any of its lengths."""
+    return _BRANDS.fullmatch(digits) is not None and passes_luhn(digits)
+
+
+def holds_card_number(text: str) -> bool:
+    """Return whether a full card number stands in `text`, bare or grouped."""
+    return any(_is_card(_NO_DIGIT.sub("", found[0]), identity=False) for found in card_numbers(text))
+
+
 def may_hold_card_data(body: bytes) -> bool:
     """Return `False` when `forbidden_card_field` could find nothing in this JSON, without parsing it."""
     if b"\\u" in body:  # an escape may spell anything
@@ -67,8 +77,7 @@ def may_hold_card_data(body: bytes) -> bool:
         return True
     if b"0" * _CARD_LENGTHS[0] not in body.translate(_ZEROS, b" .-"):
         return False
-    numbers = card_numbers(body.decode("latin-1"))
-    return any(_is_card(_NO_DIGIT.sub("", found[0]), identity=False) for found in numbers)
+    return holds_card_number(body.decode("latin-1"))
 
 
 def forbidden_card_field(parsed: Any) -> str | None:

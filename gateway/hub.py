@@ -13,6 +13,7 @@ from gateway.settings import Settings
 from gateway.store import Connection
 from gateway.store.engine import Store
 from gateway.transport import JwksCache, Transport
+from gateway.vouchers.throttle import Throttle
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -32,6 +33,7 @@ class Hub:
     jwks: JwksCache
     metrics: Metrics
     in_flight: set[tuple[str, str]] = field(default_factory=set)
+    throttle: Throttle = field(default_factory=Throttle)
     _refreshing: dict[str, asyncio.Lock] = field(default_factory=dict)
     _bound: dict[Callable[..., Any], Callable[..., Any]] = field(default_factory=dict)
 

@@ -27,6 +27,7 @@ from gateway.installations.actions import body_place
 from gateway.privacy import ProgrammeKeys
 from gateway.programmes.queries import book as book_of
 from gateway.programmes.queries import keys as keys_of
+from gateway.references import kept, kept_key
 from gateway.reservations import actions as reservations
 from gateway.sales import actions as sales
 from gateway.sales import queries as sale_queries
@@ -148,11 +149,12 @@ def _read(context: Context, conn: Connection, item: Inbound) -> _Said:
             case Coverage():
                 _cover(context, conn, item, fact, said)
             case _:
-                _note(conn, item.source, fact, said)
+                _note(context, conn, item.source, fact, said)
     return said
 
 
 def _note(
+    context: Context,
     conn: Connection,
     source: Source,
     fact: ReservationClosed | VoucherUse | MemberSeen | Ignored,
@@ -165,7 +167,9 @@ def _note(
                 conn, [(source.programme_id, source.partner_id, fact.reservation.value)], "closed"
             )
         case VoucherUse():
-            said.uses.append(Stated(source.programme_id, source.partner_id, source.installation_id, fact))
+            order = kept_key(keys_of(context, conn, source.programme_id), fact.order)
+            use = fact.model_copy(update={"order": order})
+            said.uses.append(Stated(source.programme_id, source.partner_id, source.installation_id, use))
         case MemberSeen():
             said.ignored.append("enrolment_by_source_off")
         case Ignored():
@@ -192,14 +196,16 @@ def _arrival(
     evidence: PaymentEvidence | DocumentEvidence,
     said: _Said,
 ) -> Arrival:
-    """Stamp one evidence: trust as granted or less, owner as blind index, merchant as store."""
+    """Stamp one evidence: trust as granted or less, owner as blind index, references as kept, merchant as store."""
     source = item.source
+    keys = keys_of(context, conn, source.programme_id)
     owner = None
     if evidence.customer is not None:
-        owner = owner_of(keys_of(context, conn, source.programme_id), evidence.customer.document)
+        owner = owner_of(keys, evidence.customer.document)
         evidence = evidence.model_copy(update={"customer": None})
         if owner is None:
             said.ignored.append("document_invalid")
+    evidence = kept(keys, evidence)
     return Arrival(
         programme_id=source.programme_id,
         partner_id=source.partner_id,
@@ -223,6 +229,8 @@ def owner_of(keys: ProgrammeKeys, document: str) -> str | None:
 
 def _merchant(context: Context, conn: Connection, source: Source, merchant_ref: str | None) -> str | None:
     """Return the establishment that a source's name for it stands for; without one, the source's own store."""
+    if merchant_ref is not None:
+        merchant_ref = keys_of(context, conn, source.programme_id).reference(merchant_ref)
     book = book_of(context, conn, source.programme_id)
     return book.store_of(source.partner_id, merchant_ref, source.store_id)
 

@@ -4,7 +4,7 @@ A name is for ever: told again it changes nothing, told differently it is refuse
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, TypeAlias, TypeVar
 
@@ -17,6 +17,7 @@ from gateway.intake import Inbound, Source
 from gateway.problems import FieldError, Problem
 from gateway.programmes.queries import book as book_of
 from gateway.programmes.queries import keys as keys_of
+from gateway.references import kept, kept_key
 from gateway.sales import actions as sales
 from gateway.sales import queries
 from gateway.sales.actions import Recorded
@@ -111,7 +112,11 @@ def launch(
     def once(some: Sequence[Launch]) -> list[Recorded | LaunchConflict | Refusal | Problem]:
         return _launch_once(context, conn, some)
 
-    return _in_rounds(items, lambda item: item.at, once)
+    named = [
+        replace(item, evidence=kept(keys_of(context, conn, item.by.programme_id), item.evidence))
+        for item in items
+    ]
+    return _in_rounds(named, lambda item: item.at, once)
 
 
 def _launch_once(
@@ -186,7 +191,12 @@ def give_back(
     def once(some: Sequence[Return]) -> list[Recorded | Refusal | Problem]:
         return _give_back_once(context, conn, some)
 
-    return _in_rounds(items, lambda item: item.at, once)
+    return _in_rounds([_named(context, conn, item) for item in items], lambda item: item.at, once)
+
+
+def _named(context: Context, conn: Connection, item: Return) -> Return:
+    keys = keys_of(context, conn, item.scope[0])
+    return replace(item, key=kept_key(keys, item.key), return_ref=keys.reference(item.return_ref))
 
 
 def _give_back_once(
@@ -272,7 +282,10 @@ def claim(
     def once(some: Sequence[Ownership]) -> list[Recorded | Refusal | Problem]:
         return _claim_once(context, conn, some)
 
-    return _in_rounds(items, lambda item: item.at, once)
+    named = [
+        replace(item, key=kept_key(keys_of(context, conn, item.scope[0]), item.key)) for item in items
+    ]
+    return _in_rounds(named, lambda item: item.at, once)
 
 
 def _claim_once(

@@ -211,6 +211,7 @@ class Metrics:
         self._forged = count("ponte_forged", "Deliveries that did not prove their origin.", "connector")
         self._forbidden = count("ponte_forbidden", "Deliveries refused for card data.", "connector")
         self._ignored = count("ponte_ignored", "Deliveries that mean nothing here.", "connector", "reason")
+        self._codes = count("ponte_voucher_codes", "Voucher codes looked up, by outcome.", "outcome")
         self._batch = Histogram(
             "ponte_batch_size", "Items that shared one commit.", buckets=_BATCHES, registry=self.registry
         )
@@ -248,6 +249,10 @@ class Metrics:
 
     def ignored(self, connector: str, reason: str) -> None:
         self._ignored.labels(self._connector(connector), self._reason(reason)).inc()
+
+    def voucher_code(self, outcome: str) -> None:
+        """Count a code that was `found` or `missed`, or not looked up: `throttled`, or `unbound` to a CPF."""
+        self._codes.labels(self._outcome(outcome)).inc()
 
     def http(self, lane: str, status: int, seconds: float) -> None:
         """Count one answer; `lane` is a fixed word such as `in` or `v1`, `status` becomes `2xx` to `5xx`."""

@@ -4,6 +4,7 @@ Destroying a member's wrapped key makes what it sealed unreadable for ever, in e
 """
 
 import hmac
+import re
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
+from gateway.personal import may_be_personal
 from gateway.ports import Entropy
 
 _KEY_BYTES = 32
@@ -23,6 +25,10 @@ _SHORTEST_SEALED = len(_VERSION) + _NONCE_BYTES + 16
 _MEMBERS_CACHED = 8192
 _PROGRAMMES_CACHED = 1024
 _MONTHS_CACHED = 32
+_TOKEN = re.compile(r"tok_[a-p]{32}")
+_TOKEN_BYTES = 16
+_REFERENCE_MAX = 128
+_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 
 
 class Unreadable(Exception):
@@ -79,6 +85,7 @@ class ProgrammeKeys:
         self._programme_key = programme_key
         self._index = hmac.new(self._derive("index"), digestmod="sha256")
         self._content = hmac.new(self._derive("content"), digestmod="sha256")
+        self._reference = hmac.new(self._derive("reference"), digestmod="sha256")
         self._wrapping = self._derive("wrap/member")
         self._config = AESGCM(self._derive("config"))
         self._codes = AESGCM(self._derive("code"))
@@ -102,6 +109,23 @@ class ProgrammeKeys:
         keyed = self._content.copy()
         keyed.update(content)
         return keyed.hexdigest()
+
+    def token(self, text: str) -> str:
+        """Return `tok_` and 32 letters that stand for `text` within this programme, and tell nothing of it."""
+        keyed = self._reference.copy()
+        keyed.update(text.encode())
+        return "tok_" + keyed.digest()[:_TOKEN_BYTES].hex().translate(_LETTERS)
+
+    def reference(self, text: str) -> str:
+        """Return what a reference of another system is kept and looked up as: itself, or tokens where personal.
+
+        The same reference always becomes the same, and a token stays as it is. Slashes divide: of `refund/` and
+        a CPF the first part stays readable.
+        """
+        if "/" not in text:
+            return self.token(text) if may_be_personal(text) and not _TOKEN.fullmatch(text) else text
+        parts = "/".join(map(self.reference, text.split("/")))
+        return self.token(text) if len(parts) > _REFERENCE_MAX or may_be_personal(parts) else parts
 
     def new_member_key(self) -> bytes:
         """Return a fresh member key, wrapped (40 bytes). Deleting it is the member's erasure."""

@@ -17,7 +17,9 @@ from gateway.context import Context
 from gateway.installations.queries import Installed, TerminalDevice
 from gateway.intake import Inbound, Outcome, Source, apply
 from gateway.ledger import queries as ledger
+from gateway.privacy import ProgrammeKeys
 from gateway.programmes.queries import book as book_of
+from gateway.references import kept_key
 from gateway.reservations import actions as reservations
 from gateway.reservations.queries import reservation as reservation_of
 from gateway.sales import queries as sales
@@ -239,12 +241,13 @@ def _mask(conn: Connection, call: Call) -> str | None:
     return row["document_mask"] if row else None
 
 
-def ask(conn: Connection, device: TerminalDevice, reservation: str) -> Answer | None:
+def ask(conn: Connection, keys: ProgrammeKeys, device: TerminalDevice, reservation: str) -> Answer | None:
     """Answer "did a sale arrive for this reservation?"; `None` when it is not one of this partner's."""
     row = reservation_of(conn, device.programme_id, device.partner_id, reservation)
     if row is None:
         return None
-    sale = sales.sale_of_key(conn, (device.programme_id, device.partner_id), Key("reservation", reservation))
+    key = kept_key(keys, Key("reservation", reservation))
+    sale = sales.sale_of_key(conn, (device.programme_id, device.partner_id), key)
     paid = sale if sale is not None and sale["captured_cents"] else None
     return {
         "reservation": reservation,

@@ -4,6 +4,7 @@ Two of them for every voucher: letters and digits for shoppers, digits alone for
 """
 
 from collections.abc import Callable
+from string import digits
 from typing import Final, TypeAlias
 
 Draw: TypeAlias = Callable[[int], bytes]
@@ -17,8 +18,6 @@ KEYPAD_SIZE: Final = 16
 LOOK_ALIKES: Final = frozenset("01ILO")
 
 _INDEX: Final = {symbol: place for place, symbol in enumerate(ALPHABET)}
-_BYTE_LIMIT: Final = 256 - 256 % len(ALPHABET)
-_DIGIT_LIMIT: Final = 250
 _SPACES: Final = str.maketrans("", "", " -\t")
 _DAMM: Final = (
     (0, 3, 1, 7, 5, 9, 8, 6, 4, 2),
@@ -41,8 +40,7 @@ class Mistyped(ValueError):
 
 def new_code(draw: Draw) -> str:
     """Return 15 drawn symbols (74 bits) and their check symbol, bare."""
-    drawn = _drawn(draw, CODE_SIZE - 1, len(ALPHABET), _BYTE_LIMIT)
-    payload = "".join(ALPHABET[number] for number in drawn)
+    payload = _drawn(draw, CODE_SIZE - 1, ALPHABET)
     return payload + _check(payload)
 
 
@@ -52,7 +50,7 @@ def new_keypad_code(draw: Draw) -> str:
     One that could be a card number (1 in 10) is drawn again: the hub refuses those wherever it sees them.
     """
     while True:
-        payload = "".join(str(number) for number in _drawn(draw, KEYPAD_SIZE - 1, 10, _DIGIT_LIMIT))
+        payload = _drawn(draw, KEYPAD_SIZE - 1, digits)
         code = payload + str(_damm(payload))
         if not _passes_luhn(code):
             return code
@@ -95,22 +93,23 @@ def _check(payload: str) -> str:
     return ALPHABET[weighted % len(ALPHABET)]
 
 
-def _damm(digits: str) -> int:
+def _damm(text: str) -> int:
     interim = 0
-    for digit in digits:
+    for digit in text:
         interim = _DAMM[interim][int(digit)]
     return interim
 
 
-def _passes_luhn(digits: str) -> bool:
+def _passes_luhn(text: str) -> bool:
     """Return whether the last digit checks the others as on a payment card (ISO/IEC 7812-1, annex B)."""
-    doubled = (divmod(2 * int(digit), 10) for digit in digits[-2::-2])
-    return (sum(map(sum, doubled)) + sum(map(int, digits[-1::-2]))) % 10 == 0
+    doubled = (divmod(2 * int(digit), 10) for digit in text[-2::-2])
+    return (sum(map(sum, doubled)) + sum(map(int, text[-1::-2]))) % 10 == 0
 
 
-def _drawn(draw: Draw, size: int, choices: int, limit: int) -> list[int]:
-    """Return `size` even choices: a byte at or above `limit` would make some likelier, and is thrown away."""
-    numbers: list[int] = []
-    while len(numbers) < size:
-        numbers.extend(byte % choices for byte in draw(size) if byte < limit)
-    return numbers[:size]
+def _drawn(draw: Draw, size: int, symbols: str) -> str:
+    """Return `size` even choices: a byte beyond the last whole round would favour some, and is thrown away."""
+    limit = 256 - 256 % len(symbols)
+    chosen: list[str] = []
+    while len(chosen) < size:
+        chosen.extend(symbols[byte % len(symbols)] for byte in draw(size) if byte < limit)
+    return "".join(chosen[:size])

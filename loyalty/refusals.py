@@ -45,6 +45,7 @@ TEXTS: Final[dict[str, str]] = {
     "reward_limit_reached": "O participante já resgatou este cupom o número máximo de vezes.",
     "voucher_not_accepted": "Voucher não aceito.",
     "voucher_mistyped": "O código foi digitado com erro; confira e digite de novo.",
+    "voucher_needs_cpf": "Informe também o CPF do titular do voucher.",
     "voucher_expired": "Este voucher venceu.",
     "voucher_revoked": "Este voucher foi cancelado.",
     "voucher_elsewhere": "Este voucher não vale neste parceiro.",

@@ -32,7 +32,7 @@ class Value(NamedTuple):
 
     def part(self, cents: int) -> "Value":
         """Return `cents` of it; units are cut down, and the whole of it takes all of them."""
-        return Value(cents, self.units if cents == self.cents else self.units * cents // self.cents)
+        return Value(cents, self.units * cents // self.cents)
 
 
 NOTHING = Value()
@@ -74,7 +74,9 @@ class Voucher:
             return "reserved"
         if self.ended is not None:
             return self.ended
-        return "issued" if self.free.cents else "committed"
+        if self.free.cents:
+            return "issued"
+        return "committed" if self.spent.cents else "revoked"
 
     def is_due(self, at: datetime) -> bool:
         """Whether its right of use has ended; `expires_at` is the first instant without it."""
@@ -112,14 +114,16 @@ def quote(
     """Return the discount in centavos that the voucher gives on an order, at most `asked_cents`.
 
     Refused: ended, expired, another partner's, wholly used or promised elsewhere, an order below the
-    minimum, more asked than it is worth.
+    minimum, more asked than it is worth. A voucher whose remainder does not stay serves one order at a time.
     """
     if voucher.ended is not None or voucher.is_due(at):
         return Refusal("voucher_revoked" if voucher.ended == "revoked" else "voucher_expired")
     if voucher.partner_id not in (None, partner_id):
         return Refusal("voucher_elsewhere")
+    if voucher.held.cents and (voucher.remainder != "keep" or not voucher.free.cents):
+        return Refusal("voucher_reserved")
     if not voucher.free.cents:
-        return Refusal("voucher_reserved" if voucher.held.cents else "voucher_spent")
+        return Refusal("voucher_spent")
     if order_cents < max(voucher.minimum_cents, 1):
         return Refusal("order_below_minimum")
     if asked_cents is None:
@@ -163,12 +167,16 @@ def commit(voucher: Voucher, use: Use, cents: int, occasion: Occasion) -> Step:
 
 
 def settle(voucher: Voucher, use: Use, cents: int, occasion: Occasion) -> Step:
-    """Spend `cents` of a hold and keep the rest of it held, as a store that invoices in parts expects."""
+    """Spend `cents` of a hold and keep the rest of it held, as a store that invoices in parts expects.
+
+    With the last part of it, the remainder follows the voucher's terms.
+    """
     value = _part(use.held, cents)
     after = replace(voucher, held=voucher.held.minus(value), spent=voucher.spent.plus(value))
     spent = replace(use, held=use.held.minus(value), spent=use.spent.plus(value))
     moved = {_held(voucher): -value.units, Account("redeemed", use.partner_id): value.units}
-    return Step(after, spent, _movement("voucher_commit", voucher, use, moved, occasion))
+    step = Step(after, spent, _movement("voucher_commit", voucher, use, moved, occasion))
+    return _settled(step, occasion)
 
 
 def release(voucher: Voucher, use: Use, cents: int, occasion: Occasion) -> Step:
@@ -205,7 +213,8 @@ def roll_back(voucher: Voucher, use: Use, cents: int, occasion: Occasion) -> Ste
     step = Step(after, undone, _movement("voucher_rollback", voucher, use, moved, occasion))
     if after.ended is None and not after.is_due(occasion.learned_at):
         return step
-    return _to_wallet(step)
+    returned = replace(after, free=voucher.free, returned=after.returned.plus(back))
+    return _ended(step._replace(voucher=returned, wallet_units=back.units), occasion)
 
 
 def expire(voucher: Voucher, occasion: Occasion) -> Step:

@@ -74,7 +74,9 @@ def with_table(page: str, today: date, found: Sequence[Mapping[str, Any]]) -> st
     table = f"<!-- connectors on {today.isoformat()} -->\n{markdown(found)}\n<!-- end of connectors -->"
     written, times = MARKED.subn(lambda _: table, page)
     if times != 1:
-        raise ValueError("the page needs the marks `<!-- connectors on ... -->` and `<!-- end of connectors -->`")
+        raise ValueError(
+            "the page needs the marks `<!-- connectors on ... -->` and `<!-- end of connectors -->`"
+        )
     return written
 
 

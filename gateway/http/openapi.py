@@ -199,7 +199,7 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "IdempotencyKey": _header(
         "Idempotency-Key",
         "The same key hears the same answer for seven days. What moves value is refused without one.",
-        pattern='^"?[!#-\\[\\]-~]{1,128}"?$',
+        pattern='^("[!#-\\[\\]-~]{1,128}"|[!#-\\[\\]-~]{1,128})$',
         required=False,
     ),
     "DeviceKey": _header("x-ponte-key", "The terminal's id.", pattern="^[A-Za-z0-9_]{1,64}$"),

@@ -3,85 +3,121 @@
 A typo is told at once and touches no database; a wrong code costs a token of whoever tried it.
 """
 
-from dataclasses import dataclass
+import math
 from functools import partial
 from typing import Any
 
+import structlog
+from fastapi import Request
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from contracts.documents import tax_id
 from gateway.access import Principal
 from gateway.http.answers import problem_of, refused
+from gateway.http.guard import hub as hub_of
 from gateway.http.schemas import CpfText, Id, Said, exactly_one
 from gateway.hub import Hub
-from gateway.members.queries import identity
 from gateway.partners.queries import partner
 from gateway.problems import FieldError, Problem
 from gateway.programmes.queries import stored_keys
 from gateway.store import Connection
-from gateway.vouchers.queries import Row, vouchers_by
+from gateway.vouchers import lookup
+from gateway.vouchers.lookup import Found, Typed
+from gateway.vouchers.throttle import Attempt, Name
 from loyalty import codes
 from loyalty.codes import Mistyped
 from loyalty.refusals import Refusal
 
-NO_VOUCHER = "vou_none"
-"""Stands for a voucher that was not found, so that looking further costs what a found one costs."""
+_log = structlog.get_logger("ponte.vouchers")
 
 
 class Presented(Said):
-    """A voucher by its code, or by its keypad code together with the holder's CPF.
+    """A voucher by its code, by the text of its QR, or by its keypad code with the holder's CPF.
 
     With the holder's CPF the true reason of a refusal is told. `partner_id` says who honours it; a key that
     is bound to one partner need not.
     """
 
-    model_config = exactly_one(("code", "keypad_code"))
+    model_config = exactly_one(("code", "keypad_code", "qr"))
 
     code: str | None = Field(default=None, min_length=1, max_length=64, repr=False)
     keypad_code: str | None = Field(default=None, min_length=1, max_length=64, repr=False)
+    qr: str | None = Field(default=None, min_length=1, max_length=256, repr=False)
     cpf: CpfText | None = Field(default=None, repr=False)
     partner_id: Id | None = None
 
     @model_validator(mode="after")
     def _one(self) -> "Presented":
-        if (self.code is None) == (self.keypad_code is None):
-            raise PydanticCustomError("one_code", "give a code or a keypad_code")
+        if [self.code, self.keypad_code, self.qr].count(None) != 2:
+            raise PydanticCustomError("one_code", "give a code, a keypad_code or a qr")
         if self.keypad_code is not None and self.cpf is None:
             raise PydanticCustomError("cpf_needed", "a keypad_code needs the cpf")
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a code led to. `trusted`: the holder's document was given too."""
-
-    row: Row | None
-    trusted: bool
-
-    @property
-    def voucher_id(self) -> str:
-        """The voucher, or one that does not exist."""
-        return NO_VOUCHER if self.row is None else str(self.row["voucher_id"])
-
-
-async def present(hub: Hub, caller: Principal, said: Presented) -> Found:
+async def present(request: Request, caller: Principal, said: Presented) -> Found:
     """Return what a code led to within the caller's programme. Refused: a typo, and too many wrong codes."""
-    code = _read(said)
     document = None if said.cpf is None else tax_id(said.cpf).text
+    typed = read(said.code, said.keypad_code, said.qr, document)
+    tried_by = [("key", caller.key_id), ("address", request.client.host if request.client else "")]
+    return await look_up(hub_of(request), caller.programme_id, typed, *tried_by)
+
+
+def read(code: str | None, keypad_code: str | None, qr: str | None, document: str | None) -> Typed:
+    """Return what was typed or scanned. Refused: a typo, with a hint where one symbol looks like another."""
+    try:
+        if code is not None:
+            return lookup.typed_code(code, document)
+        if keypad_code is not None:
+            return lookup.typed_keypad_code(keypad_code, document or "")
+        return lookup.scanned(qr or "", document)
+    except Mistyped:
+        raise _mistyped(code or "") from None
+
+
+async def look_up(hub: Hub, programme_id: str, typed: Typed, *tried_by: Name) -> Found:
+    """Return what a code leads to. Refused: whoever tried too many that lead nowhere, until he has waited.
+
+    While a programme is being guessed at, a code counts only together with its holder's document.
+    """
+    names = tried_by
+    if typed.document is not None:
+        names = (*names, ("cpf", hub.context.vault.hub.blind_index(typed.document)))
+    attempt = Attempt(programme_id, names, bound=typed.document is not None)
+    _admit(hub, attempt)
 
     def find(conn: Connection) -> Found:
-        keys = stored_keys(hub.context.vault, conn, caller.programme_id)
-        column = "code_hash" if said.code is not None else "keypad_hash"
-        rows = vouchers_by(conn, column, [(caller.programme_id, keys.code_hash(code))])
-        owner = None
-        if document is not None:
-            owner = identity(conn, caller.programme_id, keys.blind_index(document))
-        row = rows[0] if rows else None
-        holds = row is not None and owner is not None and owner["member_id"] == row["member_id"]
-        return Found(row if holds or document is None else None, holds)
+        keys = stored_keys(hub.context.vault, conn, programme_id)
+        return lookup.find(conn, keys, programme_id, typed)
 
-    return await hub.read(find)
+    try:
+        found = await hub.read(find)
+    except Mistyped:
+        raise _mistyped("") from None
+    _count(hub, attempt, missed=found.row is None)
+    return found
+
+
+def _admit(hub: Hub, attempt: Attempt) -> None:
+    now = hub.context.clock()
+    wait = hub.throttle.wait(attempt, now)
+    if wait:
+        hub.metrics.voucher_code("throttled")
+        seconds = math.ceil(wait.total_seconds())
+        raise Problem("too_many_requests", headers={"retry-after": str(seconds)})
+    if hub.throttle.needs_document(attempt, now):
+        hub.metrics.voucher_code("unbound")
+        raise problem_of(refused(Refusal("voucher_needs_cpf")))
+
+
+def _count(hub: Hub, attempt: Attempt, *, missed: bool) -> None:
+    hub.metrics.voucher_code("missed" if missed else "found")
+    now = hub.context.clock()
+    if not missed:
+        hub.throttle.found(attempt, now)
+    elif hub.throttle.missed(attempt, now):
+        _log.warning("voucher codes are being guessed", programme=attempt.programme_id)
 
 
 async def honouring(hub: Hub, caller: Principal, said: Presented) -> str:
@@ -100,14 +136,6 @@ def uniform(found: Found, refusal: Refusal) -> Refusal:
     return refusal if found.trusted else Refusal("voucher_not_accepted")
 
 
-def _read(said: Presented) -> str:
-    try:
-        if said.code is not None:
-            return codes.read_code(said.code)
-        return codes.read_keypad_code(said.keypad_code or "")
-    except Mistyped:
-        raise problem_of(refused(Refusal("voucher_mistyped"), _hint(said))) from None
-
-
-def _hint(said: Presented) -> dict[str, Any]:
-    return {"look_alike": True} if codes.has_look_alike(said.code or "") else {}
+def _mistyped(code: str) -> Problem:
+    hint: dict[str, Any] = {"look_alike": True} if codes.has_look_alike(code) else {}
+    return problem_of(refused(Refusal("voucher_mistyped"), hint))

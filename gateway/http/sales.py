@@ -181,7 +181,7 @@ async def look_up_sales(
         if said.sale_id is not None:
             rows = [inquiry.standing(conn, caller.programme_id, said.sale_id)]
         elif key is not None:
-            rows = [inquiry.by_key(conn, scope, key)]
+            rows = [inquiry.by_key(conn, stored_keys(vault, conn, caller.programme_id), scope, key)]
         else:
             owner = stored_keys(vault, conn, caller.programme_id).blind_index(said.document.text)
             rows = queries.waiting_sales(conn, [(caller.programme_id, owner)])

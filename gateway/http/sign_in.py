@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from contracts.errors import Malformed, RetryLater, SignInAgain, VendorRefused
-from gateway.asking import ask
+from gateway.asking import ask_for_access
 from gateway.edge import Receive, Scope
 from gateway.hub import Hub
 from gateway.installations import actions as installations
@@ -46,7 +46,7 @@ async def finish_sign_in(hub: Hub, scope: Scope, _receive: Receive, send: Send) 
         raise Problem("malformed", detail=_REFUSED)
     sign_in, back = installed.connector.sign_in, redirect_uri(_origin(scope))
     try:
-        fields = await ask(hub, installed, lambda config: sign_in.exchange(query, back, config))
+        fields = await ask_for_access(hub, installed, lambda config: sign_in.exchange(query, back, config))
     except RetryLater as later:
         raise Problem.busy(later.after_seconds) from None
     except (SignInAgain, VendorRefused, Malformed):

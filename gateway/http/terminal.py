@@ -65,7 +65,7 @@ async def serve_terminal(hub: Hub, scope: Scope, receive: Receive, send: Send) -
             call = _call(device, cpf=said.cpf, reservation=said.reservation, answer=said.answer)
             await answer_json(send, 200, await _called(hub, terminal.report, _understood(call)))
         case ("GET", ["reservations", number]):
-            found = await hub.read(lambda conn: terminal.ask(conn, device[0], number))
+            found = await hub.read(lambda conn: terminal.ask(conn, device[1].keys, device[0], number))
             if found is None:
                 raise _refused(Refusal("reservation_unknown"))
             await answer_json(send, 200, found)
@@ -125,7 +125,7 @@ def _call(
     return Call(
         device=terminal_device,
         installed=installed,
-        nonce=delivery.headers["x-ponte-nonce"],
+        nonce=installed.keys.reference(delivery.headers["x-ponte-nonce"]),
         body_hash=body_hash,
         received_at=delivery.received_at,
         cpf=cpf,

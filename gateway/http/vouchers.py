@@ -3,6 +3,7 @@
 Whoever presents a code hears one refusal for every reason; only the holder's document opens the true one.
 """
 
+import asyncio
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
@@ -13,16 +14,17 @@ from pydantic import Field
 from gateway.access import Principal
 from gateway.http.answers import once, problem_of, refused, refuses, refuses_once, told
 from gateway.http.guard import hub, requires
-from gateway.http.presented import Found, Presented, honouring, present, uniform
+from gateway.http.presented import Presented, honouring, present, uniform
 from gateway.http.schemas import AmountCents, Id, Identified, Ref, Said, Shown, Units
 from gateway.idempotency import Action, Answer
 from gateway.members.queries import identity
 from gateway.problems import Problem
 from gateway.programmes.queries import stored_keys
 from gateway.store import Connection
-from gateway.vouchers import actions, issuing, queries
+from gateway.vouchers import actions, issuing, qr, queries
 from gateway.vouchers.actions import Revocation
 from gateway.vouchers.issuing import Issued, MemberWish
+from gateway.vouchers.lookup import Found
 from gateway.vouchers.verbs import Asked, Hold, Told, Turn
 from loyalty import codes
 from loyalty.refusals import Refusal
@@ -64,10 +66,14 @@ class VoucherShown(Shown):
 
 
 class VoucherIssued(VoucherShown):
-    """A voucher with its codes, which are shown this once: `code` for shoppers, `keypad_code` for terminals."""
+    """A voucher with its codes, which are shown this once: `code` for shoppers, `keypad_code` for terminals.
+
+    `qr` is the text of a QR: the code and the terms, signed, so that a terminal knows it without a network.
+    """
 
     code: str
     keypad_code: str
+    qr: str
 
 
 class QuoteSaid(Presented):
@@ -149,6 +155,7 @@ def issued_answer(issued: Issued) -> Answer:
     """Return the answer that shows a voucher's codes."""
     shown = VoucherShown.model_validate(issued.row).model_dump()
     shown |= {"code": codes.written(issued.code), "keypad_code": codes.written(issued.keypad_code)}
+    shown |= {"qr": issued.qr}
     return told(201, VoucherIssued(**shown))
 
 
@@ -157,7 +164,7 @@ async def look_up_voucher(
     request: Request, said: Presented, caller: Principal = requires("vouchers:read")
 ) -> VoucherShown:
     """Show the voucher behind a code, to whoever also knows its holder's document (404 otherwise)."""
-    found = await present(hub(request), caller, said)
+    found = await present(request, caller, said)
     if found.row is None or not found.trusted:
         raise Problem("not_found")
     return VoucherShown.model_validate(found.row)
@@ -180,10 +187,12 @@ class RevealSaid(Identified):
 
 
 class CodeShown(Shown):
-    """A code as its holder types it."""
+    """A code as its holder types it, the text of its QR as it is worth now, and that QR as an SVG element."""
 
     voucher_id: str
     code: str
+    qr: str
+    qr_svg: str
 
 
 @router.post("/{voucher_id}/reveal", responses=refuses("not_found", "invalid"))
@@ -193,18 +202,21 @@ async def reveal_voucher(
     """Show the code again, to its holder: whoever does not name the holder's document hears 404."""
     context, index = hub(request).context, said.document.text
 
-    def find(conn: Connection) -> str | None:
+    def find(conn: Connection) -> tuple[str, str] | None:
         keys = stored_keys(context.vault, conn, caller.programme_id)
         owner = identity(conn, caller.programme_id, keys.blind_index(index))
         rows = queries.vouchers_by(conn, "voucher_id", [(caller.programme_id, voucher_id)])
         if not rows or owner is None or owner["member_id"] != rows[0]["member_id"] or rows[0]["drawn"]:
             return None
-        return keys.open_code(voucher_id, rows[0]["code_sealed"])
+        code = keys.open_code(voucher_id, rows[0]["code_sealed"])
+        return codes.written(code), qr.text(keys, rows[0], code)
 
-    code = await hub(request).read(find)
-    if code is None:
+    shown = await hub(request).read(find)
+    if shown is None:
         raise Problem("not_found")
-    return CodeShown(voucher_id=voucher_id, code=codes.written(code))
+    code, said_in_qr = shown
+    picture = await asyncio.to_thread(qr.picture, said_in_qr)
+    return CodeShown(voucher_id=voucher_id, code=code, qr=said_in_qr, qr_svg=picture)
 
 
 @router.post("/quote", responses=refuses("not_found", "invalid", "too_many_requests"))
@@ -212,8 +224,8 @@ async def quote_voucher(
     request: Request, said: QuoteSaid, caller: Principal = requires("vouchers:write")
 ) -> QuoteShown:
     """Say what the voucher gives on an order; the same code path as `reserve`, and nothing is written."""
+    found = await present(request, caller, said)
     partner_id = await honouring(hub(request), caller, said)
-    found = await present(hub(request), caller, said)
     asked = Asked(caller.programme_id, found.voucher_id, partner_id, said.order_cents, said.amount_cents)
     cents = await hub(request).submit(actions.quote, asked)
     if isinstance(cents, Refusal):
@@ -233,8 +245,8 @@ async def reserve_voucher(
     request: Request, said: ReserveSaid, caller: Principal = requires("vouchers:write")
 ) -> Response:
     """Promise the voucher to an order. Of any number of requests exactly one gets it."""
+    found = await present(request, caller, said)
     partner_id = await honouring(hub(request), caller, said)
-    found = await present(hub(request), caller, said)
     item = _hold(caller, said, found.voucher_id, partner_id, said.order_ref, said.ttl_seconds)
     return await _presented_once(request, caller, actions.hold, item, found)
 
@@ -249,8 +261,8 @@ async def redeem_voucher(
     request: Request, said: RedeemSaid, caller: Principal = requires("vouchers:write")
 ) -> Response:
     """Spend the voucher on an order in one request (baixa)."""
+    found = await present(request, caller, said)
     partner_id = await honouring(hub(request), caller, said)
-    found = await present(hub(request), caller, said)
     item = _hold(caller, said, found.voucher_id, partner_id, said.order_ref, None)
     return await _presented_once(request, caller, actions.redeem, item, found)
 

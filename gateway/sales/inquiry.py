@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 from contracts.facts import DocumentEvidence, Key, PaymentEvidence
 from gateway.ledger import queries as ledger
 from gateway.members import queries as members
+from gateway.privacy import ProgrammeKeys
+from gateway.references import kept_key
 from gateway.sales import queries
 from gateway.sales.dossiers import Scope, statement_of
 from gateway.sales.records import explanation
@@ -88,9 +90,9 @@ def standing(conn: Connection, programme_id: str, sale_id: str) -> Row | None:
         sale_id = found[0]["merged_into"]
 
 
-def by_key(conn: Connection, scope: Scope, key: Key) -> Row | None:
-    """Return the sale whose payment or document `key` names."""
-    return queries.sale_of_key(conn, scope, key)
+def by_key(conn: Connection, keys: ProgrammeKeys, scope: Scope, key: Key) -> Row | None:
+    """Return the sale whose payment or document `key` names, told in clear or as its token."""
+    return queries.sale_of_key(conn, scope, kept_key(keys, key))
 
 
 def inquire(conn: Connection, sale: Row) -> Inquiry:

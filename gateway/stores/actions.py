@@ -85,7 +85,7 @@ def name_merchant(context: Context, conn: Connection, items: Sequence[MerchantNa
             continue
         row = {
             **_owner_columns(item.owner),
-            "merchant_ref": item.merchant_ref,
+            "merchant_ref": keys_of(context, conn, item.by.programme_id).reference(item.merchant_ref),
             "store_id": item.store_id,
         }
         rows.put(conn, t.merchant, [row])
@@ -132,17 +132,18 @@ def _enrol(context: Context, conn: Connection, item: NewTerminal) -> EnrolledTer
     )
     if any(owned(conn, table, key, item.owner, value) is None for table, key, value in needed):
         return Problem("not_found")
-    if owned(conn, t.terminal, t.terminal.c.serial, item.owner, item.serial) is not None:
+    keys = keys_of(context, conn, item.by.programme_id)
+    serial = keys.reference(item.serial)
+    if owned(conn, t.terminal, t.terminal.c.serial, item.owner, serial) is not None:
         return Problem("conflict", detail="Este número de série já está cadastrado.")
     terminal_id = context.ids.new("trm")
     secret = base62(int.from_bytes(context.vault.new_secret(), "big"), _SECRET_SIZE)
-    keys = keys_of(context, conn, item.by.programme_id)
     row = {
         **_owner_columns(item.owner),
         "terminal_id": terminal_id,
         "store_id": item.store_id,
         "installation_id": item.installation_id,
-        "serial": item.serial,
+        "serial": serial,
         "secret_sealed": keys.seal_config(secret_place(terminal_id), secret.encode()),
         "active": True,
         "created_at": context.clock(),
@@ -212,16 +213,17 @@ def add_operator(context: Context, conn: Connection, items: Sequence[NewOperator
 def _add_operator(context: Context, conn: Connection, item: NewOperator) -> Row | Problem:
     if owned(conn, t.store, t.store.c.store_id, item.owner, item.store_id) is None:
         return Problem("not_found")
-    if owned(conn, t.operator, t.operator.c.operator_ref, item.owner, item.operator_ref) is not None:
+    keys = keys_of(context, conn, item.by.programme_id)
+    operator_ref = keys.reference(item.operator_ref)
+    if owned(conn, t.operator, t.operator.c.operator_ref, item.owner, operator_ref) is not None:
         return Problem("conflict", detail="Este código de operador já está em uso.")
     operator_id = context.ids.new("opr")
-    keys = keys_of(context, conn, item.by.programme_id)
     row = {
         **_owner_columns(item.owner),
         "operator_id": operator_id,
         "store_id": item.store_id,
         "name_sealed": keys.seal_config(name_place(operator_id), item.name.encode()),
-        "operator_ref": item.operator_ref,
+        "operator_ref": operator_ref,
         "active": True,
         "created_at": context.clock(),
     }

@@ -1,7 +1,7 @@
 """What checkouts and time do with vouchers, as sets: each action opens a till, serves in order, writes once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -9,6 +9,7 @@ from gateway import audit
 from gateway.access import Principal
 from gateway.context import Context
 from gateway.problems import Problem
+from gateway.programmes.queries import keys as keys_of
 from gateway.vouchers import queries, verbs
 from gateway.vouchers.queries import Row, UseRef, VoucherRef
 from gateway.vouchers.till import Till
@@ -27,7 +28,7 @@ def quote(context: Context, conn: Connection, items: Sequence[Asked]) -> list[in
 def hold(context: Context, conn: Connection, items: Sequence[Hold]) -> list[Answer]:
     """Promise value to orders. Refused: what `quote` refuses, and an order that has been served."""
     till = Till.open(context, conn, (item.asked.voucher for item in items))
-    answers = [verbs.hold(till, item) for item in items]
+    answers = [verbs.hold(till, _named(context, conn, item)) for item in items]
     till.close()
     return answers
 
@@ -35,9 +36,15 @@ def hold(context: Context, conn: Connection, items: Sequence[Hold]) -> list[Answ
 def redeem(context: Context, conn: Connection, items: Sequence[Hold]) -> list[Answer]:
     """Hold and commit in one go; an order that holds already is committed."""
     till = Till.open(context, conn, (item.asked.voucher for item in items))
-    answers = [verbs.redeem(till, item) for item in items]
+    answers = [verbs.redeem(till, _named(context, conn, item)) for item in items]
     till.close()
     return answers
+
+
+def _named(context: Context, conn: Connection, item: Hold) -> Hold:
+    """Return a claim with the caller's name of its order as it is kept."""
+    keys = keys_of(context, conn, item.programme_id)
+    return replace(item, order_ref=keys.reference(item.order_ref))
 
 
 def commit(context: Context, conn: Connection, items: Sequence[Turn]) -> list[Answer]:
@@ -142,12 +149,21 @@ def _turn(
 ) -> list[Answer]:
     till = _till_of(context, conn, [item.use for item in items])
     answers: list[Answer] = []
-    for item in items:
+    for asked in items:
+        item = _turned(context, conn, asked)
         row = till.uses.get(item.use)
         seen = row is not None and item.partner_id in (None, row["partner_id"])
         answers.append(verb(till, item, row) if row is not None and seen else Refusal("use_unknown"))
     till.close()
     return answers
+
+
+def _turned(context: Context, conn: Connection, item: Turn) -> Turn:
+    """Return a turn with the caller's name of it as it is kept."""
+    if item.request_ref is None:
+        return item
+    keys = keys_of(context, conn, item.programme_id)
+    return replace(item, request_ref=keys.reference(item.request_ref))
 
 
 def _till_of(context: Context, conn: Connection, uses: Sequence[UseRef]) -> Till:

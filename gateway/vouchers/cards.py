@@ -5,7 +5,7 @@ and holds it, in one transaction; when the order is undone, what it took is back
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.checkout import (
@@ -34,6 +34,7 @@ from gateway.context import Context
 from gateway.ledger import queries as ledger
 from gateway.members.queries import identity, member_rows
 from gateway.privacy import ProgrammeKeys
+from gateway.programmes.queries import keys as keys_of
 from gateway.programmes.queries import stored_keys
 from gateway.rewards.actions import cashout
 from gateway.rewards.queries import reward_of, reward_rows, rewards
@@ -96,7 +97,18 @@ def read(context: Context, conn: Connection, put: Put) -> Answer:
 
 def answer(context: Context, conn: Connection, items: Sequence[Put]) -> list[Answer]:
     """Answer questions that change something, in order; each request of a store counts once."""
-    return [_answer(context, conn, item.store, item.question) for item in items]
+    return [_answer(context, conn, item.store, _named(context, conn, item)) for item in items]
+
+
+def _named(context: Context, conn: Connection, put: Put) -> Question:
+    """Return a question with the store's own names of its order and its request as they are kept."""
+    keys, question = keys_of(context, conn, put.store.programme_id), put.question
+    if isinstance(question, Debit):
+        order_ref = None if question.order_ref is None else keys.reference(question.order_ref)
+        return replace(question, request_ref=keys.reference(question.request_ref), order_ref=order_ref)
+    if isinstance(question, Settle | Cancel):
+        return replace(question, request_ref=keys.reference(question.request_ref))
+    return question
 
 
 def _answer(context: Context, conn: Connection, store: Store, question: Question) -> Answer:

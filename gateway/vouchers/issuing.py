@@ -16,7 +16,7 @@ from gateway.rewards.actions import cashout
 from gateway.rewards.queries import RewardRef, issued_to, reward_of, reward_rows
 from gateway.store import Connection
 from gateway.store import tables as t
-from gateway.vouchers import queries
+from gateway.vouchers import qr, queries
 from gateway.vouchers.queries import Row
 from gateway.vouchers.till import Till
 from loyalty import codes, rewards, wallet
@@ -55,11 +55,15 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A voucher as issued. `code` is what a shopper types, `keypad_code` what a terminal takes with the CPF."""
+    """A voucher as issued. `code` is what a shopper types, `keypad_code` what a terminal takes with the CPF.
+
+    `qr` is what a terminal scans.
+    """
 
     row: Row
     code: str = field(repr=False)
     keypad_code: str = field(repr=False)
+    qr: str = field(repr=False)
 
 
 def issue(context: Context, conn: Connection, items: Sequence[Wish]) -> list[Issued | Refusal]:
@@ -206,7 +210,7 @@ def _born(till: Till, item: Wish, voucher: Voucher, born: dict[str, Any]) -> Iss
     }
     till.add(row)
     till.tell("voucher.issued", (item.programme_id, voucher.id), born["issued_at"])
-    return Issued(row, code, keypad)
+    return Issued(row, code, keypad, "" if item.drawn else qr.text(keys, row, code))
 
 
 def _hidden(keys: ProgrammeKeys, voucher_id: str, code: str, keypad_code: str) -> dict[str, Any]:

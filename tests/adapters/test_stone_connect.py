@@ -1,7 +1,9 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,15 +16,19 @@ from adapters.stone.connect import receive, signature
 from adapters.stone.connector import connector
 from adapters.stone.settings import SIGNATURE_HEADER, StoneConfig
 from contracts import RS256, Basic, Delivery, Forged, Ignored, Malformed, PaymentEvidence, Reply, Request
-from contracts.facts import AnyFact, Method
+from contracts.conformance.conversations import config_of, hold
+from contracts.conformance.samples import Sample, read
+from contracts.facts import AnyFact, Facts, Method
 from contracts.plans import is_steps, run
-from tests.adapters.conversations import Sample, samples
 
 NOW = datetime(2031, 1, 9, 14, 3, 12, tzinfo=UTC)
 PRIVATE = generate_private_key(65537, 2048)
 KEYS = {"k1": PRIVATE.public_key()}
-[PAID] = samples(lambda sample: sample.path.stem == "charge_paid")
-[CONFIRMED] = samples(lambda sample: sample.path.stem == "charge_paid_confirmed")
+SAMPLES = Path(__file__).parents[2] / "adapters/stone/samples"
+PAID = read(SAMPLES / "charge_paid.http")
+CONFIRMED = read(SAMPLES / "charge_paid_confirmed.http")
+PAID_CONFIG = config_of(PAID, connector)
+CONFIRMED_CONFIG = config_of(CONFIRMED, connector)
 
 Change = Callable[[Any], object]
 
@@ -33,10 +39,25 @@ def message(change: Change, sample: Sample = PAID) -> bytes:
     return json.dumps(document).encode()
 
 
+def facts(body: bytes) -> Facts:
+    """Return what a signed message of this body says; the five errors are raised."""
+    result = hold(replace(PAID, delivery=Delivery(body)), connector).result
+    if isinstance(result, Exception):
+        raise result
+    return list(result)
+
+
+def answer(sample: Sample) -> Reply:
+    """Return Stone's answer to the one question of a sample."""
+    reply = sample.exchanges[0].reply
+    assert reply is not None
+    return reply
+
+
 def said(**charge: Any) -> AnyFact:
     """Return the one fact of a paid charge with these fields changed."""
     event = charge.pop("event", "charge.paid")
-    [fact] = PAID.facts(message(lambda m: (m.update(type=event), m["data"].update(charge))))
+    [fact] = facts(message(lambda m: (m.update(type=event), m["data"].update(charge))))
     return fact
 
 
@@ -55,7 +76,7 @@ def kinds(evidence: PaymentEvidence) -> list[str]:
 
 
 def test_stones_signature_opens_the_door_and_four_forgeries_do_not() -> None:
-    scheme = signature(PAID.config)
+    scheme = signature(PAID_CONFIG)
     assert isinstance(scheme, RS256)
     body = PAID.delivery.body
     headers = scheme.sign(body, "k1", PRIVATE)
@@ -75,7 +96,7 @@ def test_stones_signature_opens_the_door_and_four_forgeries_do_not() -> None:
 
 
 def test_a_basic_installation_opens_to_its_password_only_and_never_to_a_signature() -> None:
-    scheme = signature(CONFIRMED.config)
+    scheme = signature(CONFIRMED_CONFIG)
     assert isinstance(scheme, Basic)
     scheme.check(Delivery(b"", scheme.sign()), NOW)
     signed = RS256("https://keys.example", SIGNATURE_HEADER).sign(b"", "k1", PRIVATE)
@@ -86,7 +107,7 @@ def test_a_basic_installation_opens_to_its_password_only_and_never_to_a_signatur
 
 def test_the_message_of_another_account_is_forged_even_if_well_signed() -> None:
     with pytest.raises(Forged) as caught:
-        PAID.facts(message(lambda m: m["account"].update(id="acc_Other")))
+        facts(message(lambda m: m["account"].update(id="acc_Other")))
     assert caught.value.reason == "other_account"
 
 
@@ -95,9 +116,9 @@ def test_an_unsigned_webhook_is_believed_in_nothing_but_the_charge_it_names() ->
 
     def stone(request: Request) -> Reply:
         asked.append(request)
-        return CONFIRMED.exchanges[0][1]
+        return answer(CONFIRMED)
 
-    [fact] = run(receive(CONFIRMED.delivery, CONFIRMED.config), stone)
+    [fact] = run(receive(CONFIRMED.delivery, CONFIRMED_CONFIG), stone)
     assert isinstance(fact, PaymentEvidence)
     assert (fact.captured_cents, fact.trust) == (4590, "confirmed")
     assert [(r.method, r.path, dict(r.headers)) for r in asked] == [
@@ -106,24 +127,24 @@ def test_an_unsigned_webhook_is_believed_in_nothing_but_the_charge_it_names() ->
 
 
 def test_a_charge_that_stone_does_not_know_is_ignored_and_another_one_is_malformed() -> None:
-    plan = receive(CONFIRMED.delivery, CONFIRMED.config)
+    plan = receive(CONFIRMED.delivery, CONFIRMED_CONFIG)
     assert run(plan, always(Reply(404))) == [Ignored(reason="charge_not_found")]
-    other = Reply(200, CONFIRMED.exchanges[0][1].body.replace(b"ch_7dKq0PbHcVs4TnYe", b"ch_Other"))
+    other = Reply(200, answer(CONFIRMED).body.replace(b"ch_7dKq0PbHcVs4TnYe", b"ch_Other"))
     timeless = Reply(
         200,
-        re.sub(rb'"(paid|created|updated)_at": "[^"]+"', rb'"\1_at": null', CONFIRMED.exchanges[0][1].body),
+        re.sub(rb'"(paid|created|updated)_at": "[^"]+"', rb'"\1_at": null', answer(CONFIRMED).body),
     )
     for reply in (other, timeless, Reply(200, b"{}"), Reply(418)):
         with pytest.raises(Malformed):
-            run(receive(CONFIRMED.delivery, CONFIRMED.config), always(reply))
+            run(receive(CONFIRMED.delivery, CONFIRMED_CONFIG), always(reply))
 
 
 @given(data=st.data())
 def test_a_mutated_answer_of_stone_is_malformed_or_understood(data: st.DataObject) -> None:
-    body = bytearray(CONFIRMED.exchanges[0][1].body)
+    body = bytearray(answer(CONFIRMED).body)
     for _ in range(data.draw(st.integers(1, 3))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
-    plan = receive(CONFIRMED.delivery, CONFIRMED.config)
+    plan = receive(CONFIRMED.delivery, CONFIRMED_CONFIG)
     try:
         facts = run(plan, always(Reply(200, bytes(body))))
     except Malformed:
@@ -132,21 +153,22 @@ def test_a_mutated_answer_of_stone_is_malformed_or_understood(data: st.DataObjec
 
 
 def test_an_order_that_stone_still_has_open_keeps_its_reservation() -> None:
-    [sample] = samples(lambda s: s.path.stem == "order_closed_confirmed")
-    body = sample.exchanges[0][1].body.replace(b'"closed": true', b'"closed": false')
+    sample = read(SAMPLES / "order_closed_confirmed.http")
+    config = config_of(sample, connector)
+    body = answer(sample).body.replace(b'"closed": true', b'"closed": false')
     for status, reason in ((b"paid", "order_still_open"), (b"", "order_not_found")):
         reply = Reply(200, body.replace(b'"canceled"', b'"%s"' % status)) if status else Reply(404)
-        plan = receive(sample.delivery, sample.config)
+        plan = receive(sample.delivery, config)
         assert run(plan, always(reply)) == [Ignored(reason=reason)]
     with pytest.raises(Malformed):
-        run(receive(sample.delivery, sample.config), always(Reply(200, body.replace(b"or_Yh5", b"or_Xx5"))))
+        run(receive(sample.delivery, config), always(Reply(200, body.replace(b"or_Yh5", b"or_Xx5"))))
 
 
 def test_a_name_that_would_lead_elsewhere_is_never_asked_for() -> None:
     for named in ("ch_1/../../orders", "ch_1?x=1", "../ch_1", "ch_", ""):
         body = CONFIRMED.delivery.body.replace(b"ch_7dKq0PbHcVs4TnYe", named.encode())
         with pytest.raises(Malformed):
-            is_steps(receive(Delivery(body), CONFIRMED.config))
+            is_steps(receive(Delivery(body), CONFIRMED_CONFIG))
 
 
 @pytest.mark.parametrize("code", ["4477", "5100000000001a", "510000000000170", "５1000000000017", "", None])
@@ -224,8 +246,7 @@ def test_a_charge_without_an_order_stands_for_itself() -> None:
 
 
 def test_webhook_and_terminal_name_the_same_sale_alike() -> None:
-    [seen] = samples(lambda sample: sample.path.stem == "terminal_approved")
-    [reported] = seen.facts()
+    [reported] = hold(read(SAMPLES / "terminal_approved.http"), connector).facts
     assert isinstance(reported, PaymentEvidence)
     assert {key.kind for key in set(reported.keys) & set(payment().keys)} == {
         "stone:atk",
@@ -303,18 +324,18 @@ def test_foreign_money_and_failed_attempts_are_ignored_by_name() -> None:
 )
 def test_an_event_that_moves_no_money_is_ignored_whatever_it_holds(event: str, reason: str) -> None:
     body = message(lambda m: m.update(type=event, data=None))
-    assert PAID.facts(body) == [Ignored(reason=reason)]
+    assert facts(body) == [Ignored(reason=reason)]
 
 
 def test_an_order_without_a_reservation_closes_nothing() -> None:
     body = message(
         lambda m: m.update(type="order.closed", data={"id": "or_1", "code": "PDV7-1", "closed": True})
     )
-    assert PAID.facts(body) == [Ignored(reason="order_without_reservation")]
+    assert facts(body) == [Ignored(reason="order_without_reservation")]
 
 
 def test_the_document_of_an_order_is_taken_only_if_the_installation_says_so_and_it_is_one() -> None:
-    config = PAID.config.model_copy(update={"use_customer_document": True})
+    config = PAID_CONFIG.model_copy(update={"use_customer_document": True})
     for held, wanted in (("529.982.247-25", "52998224725"), ("529.982.247-26", None), ("", None)):
         body = PAID.delivery.body.replace(b"529.982.247-25", held.encode())
         [fact] = run(receive(Delivery(body), config), always(Reply(500)))
@@ -328,10 +349,10 @@ def test_a_basic_installation_without_its_secrets_is_refused_and_none_is_shown()
     with pytest.raises(ValidationError) as caught:
         StoneConfig.model_validate(given)
     assert "hush" not in str(caught.value)
-    assert connector.credentials(PAID.config).headers() == {}
-    assert connector.credentials(CONFIRMED.config).headers()["authorization"].startswith("Basic ")
+    assert connector.credentials(PAID_CONFIG).headers() == {}
+    assert connector.credentials(CONFIRMED_CONFIG).headers()["authorization"].startswith("Basic ")
     assert connector.base_url is not None
-    assert connector.base_url(PAID.config) == "https://api.pagar.me/core/v5"
+    assert connector.base_url(PAID_CONFIG) == "https://api.pagar.me/core/v5"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -81,15 +82,30 @@ def _payment_twice(sender: Sender, first: int, second: int) -> bytes:
     ).encode()
 
 
-async def test_f78_of_an_amount_stated_twice_in_a_signed_body_the_last_counts_as_documented(
-    migrated_url: str,
-) -> None:
-    """What was signed are the bytes: nobody on the way could add the second one."""
+async def test_f78_an_amount_stated_twice_is_parked_however_well_it_is_signed(migrated_url: str) -> None:
+    """Two parsers would read two amounts: whoever signed it must say which."""
     async with open_sender(migrated_url) as sender:
         answer = await sender.send(_payment_twice(sender, 9000, 1000))
-        assert (answer.status_code, answer.json()["sales"][0]["units"]) == (200, 70)
-        (evidence,) = await sender.club.rows(t.evidence)
-        assert json.loads(evidence["body"])["captured_cents"] == 1000
+        assert (answer.status_code, answer.json()["outcome"]) == (202, "parked")
+        (parked,) = await sender.club.rows(t.delivery)
+        assert (parked["state"], parked["reason"]) == ("parked", "body: ambiguous_json")
+        assert await nothing_kept(sender)
+        assert await sender.club.rows(t.movement) == []
+        (sale,) = (await sender.tell(sender.payment(captured_cents=1000)))["sales"]
+        assert sale["units"] == 70
+
+
+@pytest.mark.parametrize("hostile", ['"\\u0000"', '"\\ud800"', "NaN", "1e999"])
+async def test_f29_f79_text_or_figures_that_no_database_keeps_are_parked_on_both_databases(
+    migrated_url: str, hostile: str
+) -> None:
+    async with open_sender(migrated_url) as sender:
+        for field in ("merchant_ref", "operator_ref", "voucher_codes", "captured_cents"):
+            said = f"[{hostile}]" if field == "voucher_codes" else hostile
+            body = json.dumps({"facts": [sender.payment(**{field: "HERE"})]}).replace('"HERE"', said)
+            answer = await sender.send(body.encode())
+            assert (answer.status_code, answer.json()["outcome"]) == (202, "parked"), field
+        assert await nothing_kept(sender)
 
 
 async def test_f83_sql_in_any_text_is_text(migrated_url: str) -> None:

@@ -1,17 +1,23 @@
-"""Named mutants of the wallet: each looser reading of the rules is caught by a story of `test_wallet.py`."""
+"""Named mutants of the wallet and of vouchers: each looser reading of the rules is caught by a story of its own.
+
+The stories are those of `test_wallet.py` and `test_vouchers.py`.
+"""
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+import loyalty.vouchers
 import loyalty.wallet
-from loyalty.accounts import Award, Lot, Redemption, Wallet
+from loyalty.accounts import Award, Lot, Occasion, Redemption, Wallet
 from loyalty.settlement import NEVER, Settlement, settle
+from loyalty.vouchers import NOTHING, Step, Use, Value, Voucher, expire, roll_back
 from loyalty.wallet import NewLot
 
 
@@ -44,7 +50,52 @@ def debt_before_other_lots(lots: tuple[Lot, ...], redemptions: tuple[Redemption,
     return Settlement(held, owed + sum(held.values()) - sum(unused.values()))
 
 
-MUTANTS: list[tuple[ModuleType, str, Callable[..., object], str]] = [
+def units_rounded_up(value: Value, cents: int) -> Value:
+    return Value(cents, -(-value.units * cents // value.cents))
+
+
+def the_whole_hold_is_spent(voucher: Voucher, use: Use, cents: int, occasion: Occasion) -> Step:
+    """A commit of less than was held takes all of it."""
+    return loyalty.vouchers.settle(voucher, use, use.held.cents, occasion)
+
+
+def the_rest_stays(step: Step, occasion: Occasion) -> Step:
+    """Terms are forgotten once a checkout lets go."""
+    return step
+
+
+def a_release_forfeits(step: Step, occasion: Occasion) -> Step:
+    spent = replace(step.use, spent=step.voucher.face) if step.use else None
+    after = settled(step._replace(use=spent), occasion)
+    return after._replace(use=step.use)
+
+
+def what_lapsed_stays_lapsed(voucher: Voucher, use: Use, cents: int, occasion: Occasion) -> Step:
+    return roll_back(voucher, replace(use, lapsed=NOTHING), cents, occasion)
+
+
+def undone_late_it_may_be_used_again(voucher: Voucher, use: Use, cents: int, occasion: Occasion) -> Step:
+    step = roll_back(replace(voucher, ended=None, expires_at=None), use, cents, occasion)
+    return step._replace(voucher=replace(step.voucher, ended=voucher.ended, expires_at=voucher.expires_at))
+
+
+def undone_late_all_of_it_returns(voucher: Voucher, use: Use, cents: int, occasion: Occasion) -> Step:
+    """What was free all the time is swept into the wallet too, if nobody expired it before."""
+    return roll_back(replace(voucher, on_expiry="return"), use, cents, occasion)
+
+
+def holds_end_with_the_voucher(voucher: Voucher, occasion: Occasion) -> Step:
+    free = voucher.free.plus(voucher.held)
+    return expire(replace(voucher, free=free, held=NOTHING), occasion)
+
+
+def good_for_one_instant_more(voucher: Voucher, at: datetime) -> bool:
+    return voucher.expires_at is not None and voucher.expires_at < at
+
+
+settled = loyalty.vouchers._settled
+
+MUTANTS: list[tuple[object, str, Callable[..., object], str]] = [
     (loyalty.wallet, "_with_lot", no_debt_first, "test_every_way_into_available_repays_debt_first"),
     (
         loyalty.wallet,
@@ -65,27 +116,68 @@ MUTANTS: list[tuple[ModuleType, str, Callable[..., object], str]] = [
         debt_before_other_lots,
         "test_an_expiry_between_a_refund_and_its_news_does_not_change_which_lot_pays",
     ),
+    (Value, "part", units_rounded_up, "test_units_are_cut_down_and_the_last_part_takes_what_is_left"),
+    (
+        loyalty.vouchers,
+        "commit",
+        the_whole_hold_is_spent,
+        "test_a_commit_of_less_than_is_held_frees_the_rest",
+    ),
+    (
+        loyalty.vouchers,
+        "_settled",
+        the_rest_stays,
+        "test_the_rest_of_a_used_voucher_stays_lapses_or_returns",
+    ),
+    (loyalty.vouchers, "_settled", the_rest_stays, "test_the_last_settlement_decides_about_the_rest_too"),
+    (loyalty.vouchers, "_settled", a_release_forfeits, "test_a_release_alone_forfeits_nothing"),
+    (
+        loyalty.vouchers,
+        "roll_back",
+        what_lapsed_stays_lapsed,
+        "test_undoing_a_purchase_brings_back_what_lapsed_because_of_it_but_only_if_all_of_it_is_undone",
+    ),
+    (
+        loyalty.vouchers,
+        "roll_back",
+        undone_late_it_may_be_used_again,
+        "test_a_purchase_undone_after_the_expiry_returns_to_the_wallet",
+    ),
+    (
+        loyalty.vouchers,
+        "roll_back",
+        undone_late_all_of_it_returns,
+        "test_whether_the_expiry_was_swept_before_changes_nothing",
+    ),
+    (
+        loyalty.vouchers,
+        "expire",
+        holds_end_with_the_voucher,
+        "test_what_a_checkout_holds_outlives_the_expiry",
+    ),
+    (Voucher, "is_due", good_for_one_instant_more, "test_a_voucher_ends_at_its_first_instant_without_right"),
 ]
 
 
-def stories() -> ModuleType:
-    path = Path(__file__).with_name("test_wallet.py")
-    spec = importlib.util.spec_from_file_location("wallet_stories", path)
+def stories(of: str) -> ModuleType:
+    path = Path(__file__).with_name(f"test_{of}.py")
+    spec = importlib.util.spec_from_file_location(f"{of}_stories", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # a dataclass looks its own module up
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.mark.parametrize(
-    ("module", "name", "mutant", "story"), MUTANTS, ids=[mutant.__name__ for _, _, mutant, _ in MUTANTS]
+    ("place", "name", "mutant", "story"), MUTANTS, ids=[mutant.__name__ for _, _, mutant, _ in MUTANTS]
 )
 def test_a_mutant_is_caught_by_its_story(
-    monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, mutant: Callable[..., object], story: str
+    monkeypatch: pytest.MonkeyPatch, place: object, name: str, mutant: Callable[..., object], story: str
 ) -> None:
-    tell = getattr(stories(), story)
+    tell = getattr(stories("wallet" if place is loyalty.wallet else "vouchers"), story)
     tell()
-    monkeypatch.setattr(module, name, mutant)
+    monkeypatch.setattr(place, name, mutant)
     with pytest.raises(AssertionError):
         tell()

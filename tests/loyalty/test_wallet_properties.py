@@ -4,6 +4,7 @@ The model imports nothing of the ledger's rules: it keeps what happened and repl
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias, TypeVar
@@ -12,10 +13,13 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from loyalty import vouchers
 from loyalty.accounts import Account, Award, Lot, Movement, Occasion, Redemption, Wallet, combine
 from loyalty.invariants import Books, Entry, Held, Issued, check
 from loyalty.refusals import Refusal
+from loyalty.rewards import OnExpiry, Remainder
 from loyalty.settlement import settle
+from loyalty.vouchers import Use, Value, Voucher
 from loyalty.wallet import (
     NewLot,
     Shortfall,
@@ -93,6 +97,8 @@ class Ledger(RuleBasedStateMachine):
         self.awards: dict[tuple[str, str, str], Award] = {}
         self.expiries: dict[str, int] = {}
         self.targets: Counter[tuple[str, str, str]] = Counter()
+        self.vouchers: dict[str, Voucher] = {}
+        self.uses: dict[str, Use] = {}
         self.entries: list[Entry] = []
         self.balances: Counter[Account] = Counter()
 
@@ -210,26 +216,88 @@ class Ledger(RuleBasedStateMachine):
         self.models[member].lots[lot.id] = [self.now, self.now + hours, units]
         self.post(movement)
 
-    @rule(member=st.sampled_from(["ana", "bia"]), units=st.integers(1, 12))
-    def a_member_cashes_out(self, member: str, units: int) -> None:
+    @rule(
+        member=st.sampled_from(["ana", "bia"]),
+        units=st.integers(1, 12),
+        cents=st.integers(1, 30),
+        hours=st.sampled_from([2, 6, FOREVER]),
+        remainder=st.sampled_from(["keep", "forfeit", "wallet"]),
+        on_expiry=st.sampled_from(["return", "breakage"]),
+    )
+    def a_member_cashes_out(
+        self, member: str, units: int, cents: int, hours: int, remainder: Remainder, on_expiry: OnExpiry
+    ) -> None:
         self.now += 1
         available, _, owed = self.models[member].read(self.now)
-        answer = cash_out(self.wallets[member], units, f"voucher_{self.now}", at(self.now))
+        name = f"voucher_{self.now}"
+        answer = cash_out(self.wallets[member], units, name, at(self.now))
         assert isinstance(answer, Refusal) == (available < units or owed > 0)
         if not isinstance(answer, Refusal):
             self.wallets[member], movement = answer
-            self.models[member].redemptions[f"voucher_{self.now}"] = [self.now, units]
+            self.models[member].redemptions[name] = [self.now, units]
             self.post(movement)
+            self.vouchers[name] = Voucher(
+                *(name, member, Value(cents, units), until(self.now + hours)),
+                remainder=remainder,
+                on_expiry=on_expiry,
+            )
 
-    @rule(member=st.sampled_from(["ana", "bia"]), data=st.data())
-    def a_voucher_returns_in_part(self, member: str, data: st.DataObject) -> None:
+    # -- vouchers at their checkouts
+    @rule(data=st.data(), partner=st.sampled_from(sorted(PARTNERS)))
+    def a_checkout_reserves(self, data: st.DataObject, partner: str) -> None:
         self.now += 1
-        redemptions = self.models[member].redemptions
-        name = pick(data, sorted(name for name, (_, units) in redemptions.items() if units))
+        name = pick(data, sorted(name for name, each in self.vouchers.items() if each.free.cents))
         if name:
-            units = data.draw(st.integers(1, redemptions[name][1]))
-            redemptions[name][1] -= units
-            self.wallets[member], movement = give_back(self.wallets[member], units, name, at(self.now))
+            voucher, asked = self.vouchers[name], data.draw(st.integers(1, 30))
+            cents = vouchers.quote(voucher, partner_id=partner, order_cents=asked, at=hour(self.now))
+            if not isinstance(cents, Refusal):
+                use = Use(f"use_{self.now}", name, partner, None)
+                self.follow(vouchers.reserve(voucher, use, cents, at(self.now)))
+
+    @rule(data=st.data(), verb=st.sampled_from([vouchers.commit, vouchers.settle, vouchers.release]))
+    def a_checkout_lets_go(self, data: st.DataObject, verb: Callable[..., vouchers.Step]) -> None:
+        self.now += 1
+        name = pick(data, sorted(name for name, use in self.uses.items() if use.held.cents))
+        if name:
+            use = self.uses[name]
+            cents = data.draw(st.integers(1, use.held.cents))
+            self.follow(verb(self.vouchers[use.voucher_id], use, cents, at(self.now)))
+
+    @rule(data=st.data(), whole=st.booleans())
+    def a_purchase_is_undone(self, data: st.DataObject, *, whole: bool) -> None:
+        self.now += 1
+        name = pick(data, sorted(name for name, use in self.uses.items() if use.spent.cents))
+        if name:
+            use = self.uses[name]
+            cents = use.spent.cents if whole else data.draw(st.integers(1, use.spent.cents))
+            self.follow(vouchers.roll_back(self.vouchers[use.voucher_id], use, cents, at(self.now)))
+
+    @rule()
+    def due_vouchers_expire(self) -> None:
+        for voucher in list(self.vouchers.values()):
+            if voucher.is_due(hour(self.now)) and voucher.free.cents:
+                self.follow(vouchers.expire(voucher, at(self.now)))
+
+    @rule(data=st.data(), verb=st.sampled_from([vouchers.revoke, vouchers.put_back]))
+    def a_voucher_is_taken_back(self, data: st.DataObject, verb: Callable[[Voucher], vouchers.Step]) -> None:
+        self.now += 1
+        name = pick(data, sorted(name for name, each in self.vouchers.items() if each.free.cents))
+        if name:
+            self.follow(verb(self.vouchers[name]))
+
+    def follow(self, step: vouchers.Step) -> None:
+        """Keep what a verb did; what it sends back reaches the wallet at once."""
+        name, member = step.voucher.id, step.voucher.member_id
+        self.vouchers[name] = step.voucher
+        if step.use:
+            self.uses[step.use.id] = step.use
+        if step.movement:
+            self.post(step.movement)
+        if step.wallet_units:
+            self.models[member].redemptions[name][1] -= step.wallet_units
+            self.wallets[member], movement = give_back(
+                self.wallets[member], step.wallet_units, name, at(self.now)
+            )
             self.post(movement)
 
     @rule(member=st.sampled_from(["ana", "bia"]))
@@ -278,12 +346,33 @@ class Ledger(RuleBasedStateMachine):
     @invariant()
     def the_books_keep_every_invariant(self) -> None:
         held = [Held(name, lot) for name, wallet in self.wallets.items() for lot in wallet.lots]
-        vouchers = [
-            Issued(each.voucher_id, each.units, each.units)
+        issued = [
+            Issued(each.voucher_id, each.units, *(value.units for value in self.values(each.voucher_id)))
             for wallet in self.wallets.values()
             for each in wallet.redemptions
         ]
-        assert check(Books(self.entries, self.balances, held, self.awards.values(), vouchers)) == []
+        assert check(Books(self.entries, self.balances, held, self.awards.values(), issued)) == []
+
+    def values(self, voucher_id: str) -> tuple[Value, ...]:
+        voucher = self.vouchers[voucher_id]
+        return voucher.free, voucher.held, voucher.spent, voucher.lapsed
+
+    @invariant()
+    def what_uses_claim_is_what_vouchers_promise(self) -> None:
+        for name in ("held", "spent"):
+            claimed: dict[str, Value] = {}
+            for use in self.uses.values():
+                so_far = claimed.get(use.voucher_id, Value())
+                claimed[use.voucher_id] = so_far.plus(getattr(use, name))
+            for voucher in self.vouchers.values():
+                assert getattr(voucher, name) == claimed.get(voucher.id, Value())
+
+    @invariant()
+    def no_unit_outlives_its_centavos(self) -> None:
+        for voucher in self.vouchers.values():
+            for value in (*self.values(voucher.id), voucher.returned):
+                assert min(value) >= 0
+                assert value.cents or not value.units
 
     @invariant()
     def posted_equals_target(self) -> None:

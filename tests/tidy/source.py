@@ -11,7 +11,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("contracts", "loyalty", "gateway", "adapters")
 WRITTEN_ELSEWHERE = {"LICENSE"}
-LEFT_BEHIND = {".git", ".venv", "__pycache__", "build", "data", "dist"}
+LEFT_BEHIND = {".git", ".venv", "__pycache__", "build", "data", "dist", "node_modules"}
 LAYOUT = {
     tokenize.COMMENT,
     tokenize.NL,

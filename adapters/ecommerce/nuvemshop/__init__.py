@@ -1,0 +1,1 @@
+"""Nuvemshop (Tiendanube): hosted stores, reached through an app that the merchant installs."""

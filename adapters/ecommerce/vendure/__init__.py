@@ -1,0 +1,1 @@
+"""Vendure (vendure.io): orders and vouchers of a store built on it."""

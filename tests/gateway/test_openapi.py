@@ -1,0 +1,182 @@
+"""The document of the API tells the truth: every operation is played as documented, and hears only what is documented."""
+
+import asyncio
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.core import NOT_SET
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from gateway.http.api import build_api
+from tests.gateway import real_values
+from tests.gateway.caller import Caller, open_caller
+from tests.gateway.real_values import SYSTEM, Cast, Real
+from tests.gateway.world import NAMESPACE
+
+EXAMPLES = 40
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+schemathesis.openapi.format("cpf", real_values.CPFS)
+schemathesis.openapi.format("cnpj", real_values.CNPJS)
+schemathesis.openapi.format("time-zone", real_values.ZONES)
+schemathesis.openapi.format("cursor", st.text("abcdefgh_-", min_size=1, max_size=40))
+
+DOCUMENT = build_api(cast("Any", None)).openapi()
+OPERATIONS = {
+    found.definition.raw["operationId"]: found
+    for found in (result.ok() for result in schemathesis.openapi.from_dict(DOCUMENT).get_all_operations())
+}
+
+
+class Stage:
+    """A hub in this process and the loop it lives on, for tests that Hypothesis calls without one."""
+
+    def __init__(self, database_url: str) -> None:
+        self._runner = asyncio.Runner()
+        self._stack = AsyncExitStack()
+        self.caller: Caller = self.run(self._stack.enter_async_context(open_caller(database_url)))
+
+    def run(self, coroutine: Any) -> Any:
+        """Return what `coroutine` returns."""
+        return self._runner.run(coroutine)
+
+    def close(self) -> None:
+        """Close the hub, then its loop."""
+        self.run(self._stack.aclose())
+        self._runner.close()
+
+
+@pytest.fixture(scope="module")
+def stage(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    file = tmp_path_factory.mktemp("openapi") / "hub.sqlite"
+    shutil.copy(migrated_sqlite, file)
+    stage = Stage(f"sqlite:///{file}")
+    yield stage
+    stage.close()
+
+
+class Played:
+    """One operation in a programme of its own: what was asked, and how often the hub said what."""
+
+    def __init__(self, stage: Stage, operation: Any) -> None:
+        self.stage = stage
+        self.operation = operation
+        self.raw = operation.definition.raw
+        self.cast: Cast = stage.run(Cast.gather(stage.caller))
+        self.headers = {parameter.name for parameter in operation.headers}
+        self.heard: Counter[tuple[int, str]] = Counter()
+        self.cursors: list[str] = []
+
+    @property
+    def yes(self) -> int:
+        return sum(count for (status, _), count in self.heard.items() if 200 <= status < 300)
+
+    async def ask(self, case: Any, *, real: bool) -> httpx.Response:
+        """Return the answer to one generated request, made real or as it stands."""
+        world = self.stage.caller.world
+        world.clock.advance(timedelta(minutes=1))
+        if real:
+            await self._make_real(case)
+        body = b"" if case.body is NOT_SET else json.dumps(case.body).encode()
+        sent = case.as_transport_kwargs(base_url="http://hub")
+        headers = {name: value for name, value in sent["headers"].items() if name.lower() not in _OURS}
+        headers |= {"content-type": "application/json"} if body else {}
+        headers |= self._credentials(body)
+        answer = await self.stage.caller.http.request(
+            case.method, sent["url"], params=sent.get("params"), content=body, headers=headers
+        )
+        self._listen(answer)
+        return answer
+
+    async def _make_real(self, case: Any) -> None:
+        writes = case.method != "GET"
+        real = Real(self.cast, self.raw["operationId"], writes)
+        path = {name: await real.named(name, value) for name, value in case.path_parameters.items()}
+        case.path_parameters = path
+        case.query = {name: await real.named(name, value) for name, value in (case.query or {}).items()}
+        if "cursor" in case.query:
+            case.query["cursor"] = self.cursors.pop() if self.cursors else None
+            case.query = {name: value for name, value in case.query.items() if value is not None}
+        if "Idempotency-Key" in self.headers:
+            case.headers["Idempotency-Key"] = self.cast.ref()
+        if "If-Match" in self.headers:
+            case.headers["If-Match"] = await self._version(case.formatted_path)
+        if case.body is not NOT_SET:
+            case.body = await real.all_of(case.body)
+
+    async def _version(self, path: str) -> str:
+        answer = await self.cast.shop.caller.get(path)
+        return answer.headers.get("etag", '"1"')
+
+    def _credentials(self, body: bytes) -> dict[str, str]:
+        match self.raw["security"]:
+            case [{"api_key": ["hub:admin"]}]:
+                return {"authorization": f"Bearer {self.stage.caller.key}"}
+            case [{"api_key": _}]:
+                return {"authorization": f"Bearer {self.cast.shop.caller.key}"}
+            case [{"device": _}]:
+                return self.cast.proof(self.cast.device, self.cast.device_id, body)
+            case _:
+                return self.cast.proof(SYSTEM, NAMESPACE, body)
+
+    def _listen(self, answer: httpx.Response) -> None:
+        said = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+        places = ",".join(error["pointer"] for error in said.get("errors", ()))
+        self.heard[answer.status_code, f"{said['code']} {places}" if answer.is_error else ""] += 1
+        if isinstance(said.get("next_cursor"), str):
+            self.cursors.append(said["next_cursor"])
+
+
+_OURS = {
+    "x-ponte-key",
+    "x-ponte-timestamp",
+    "x-ponte-nonce",
+    "x-ponte-signature",
+    "authorization",
+    "content-type",
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_answers_as_documented_and_mostly_yes(stage: Stage, name: str) -> None:
+    played = Played(stage, OPERATIONS[name])
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(played.operation.as_strategy())
+    def play(case: Any) -> None:
+        answer = stage.run(played.ask(case, real=played.heard.total() % 4 > 0))
+        case.validate_response(answer, checks=CHECKS)
+
+    play()
+    enough = played.yes * 2 >= played.heard.total()
+    assert enough, sorted(played.heard.items())
