@@ -59,6 +59,7 @@ async def open_hub(
         allow_unsafe=settings.unsafe_database,
     )
     store.on_rollback.append(context.memory.clear)
+    metrics.queue_depth(lambda: store.waiting)
     try:
         yield Hub(settings, context, store, transport, JwksCache(transport, clock), metrics)
     finally:

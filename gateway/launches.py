@@ -282,9 +282,7 @@ def claim(
     def once(some: Sequence[Ownership]) -> list[Recorded | Refusal | Problem]:
         return _claim_once(context, conn, some)
 
-    named = [
-        replace(item, key=kept_key(keys_of(context, conn, item.scope[0]), item.key)) for item in items
-    ]
+    named = [replace(item, key=kept_key(keys_of(context, conn, item.scope[0]), item.key)) for item in items]
     return _in_rounds(named, lambda item: item.at, once)
 
 

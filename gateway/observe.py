@@ -223,7 +223,9 @@ class Metrics:
             registry=self.registry,
         )
         self._queue = Gauge("ponte_queue_depth", "Items waiting for the committer.", registry=self.registry)
-        self._outbox = Gauge("ponte_outbox_pending", "Outbox rows not yet sent.", registry=self.registry)
+        self._coupons = Gauge(
+            "ponte_coupons_waiting", "Coupons of which a store must be told.", registry=self.registry
+        )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -262,8 +264,8 @@ class Metrics:
         """Read the queue's length at every scrape from now on."""
         self._queue.set_function(read)
 
-    def outbox_pending(self, rows: int) -> None:
-        self._outbox.set(rows)
+    def coupons_waiting(self, how_many: int) -> None:
+        self._coupons.set(how_many)
 
     def render(self) -> tuple[bytes, str]:
         """Return the text that Prometheus scrapes, and its media type."""

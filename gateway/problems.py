@@ -59,6 +59,11 @@ KINDS: Mapping[str, Kind] = {
         "Forbidden card data",
         "Dados proibidos de cartão (CVV, trilha, número completo) foram recusados; nada foi guardado.",
     ),
+    "personal_data": Kind(
+        422,
+        "Personal data where it does not belong",
+        "Há um CPF, CNPJ ou número de cartão num campo que não é para isso; nada foi guardado.",
+    ),
     "idempotency_key_reused": Kind(
         422,
         "Idempotency key reused",
@@ -99,6 +104,7 @@ _FAULTS = {
     "timezone_aware": "Informe a data e hora com fuso.",
     "literal_error": "Opção desconhecida.",
     "enum": "Opção desconhecida.",
+    "personal": "Tire daqui o CPF, o CNPJ ou o número de cartão.",
 }
 _FAULT_FAMILIES = (
     ("int_", "Deve ser um número inteiro."),
@@ -258,7 +264,9 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problem = Problem("invalid", errors=field_errors(error.errors()))
+    faults = error.errors()
+    code = "personal_data" if any(fault["type"] == "personal" for fault in faults) else "invalid"
+    problem = Problem(code, errors=field_errors(faults))
     return problem_response(problem, request_id_of(request.scope))
 
 

@@ -28,6 +28,7 @@ async def publish_coupons(hub: Hub) -> int:
     """Tell stores what is due; return how many coupons were looked after."""
     now = hub.context.clock()
     due = await hub.read(lambda conn: queries.due_coupons(conn, now, BATCH))
+    hub.metrics.coupons_waiting(await hub.read(queries.waiting))
     if not due:
         return 0
     errands = await hub.submit(actions.claim, tuple(due))

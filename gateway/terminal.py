@@ -1,4 +1,4 @@
-"""What a payment terminal asks and reports: a CPF before payment, a result after it, a slip to print.
+"""What a payment terminal asks and reports: a CPF or a voucher before payment, a result after it, a slip to print.
 
 A nonce names one request for ever: re-sent with the same body it hears the first answer.
 """
@@ -25,6 +25,8 @@ from gateway.reservations.queries import reservation as reservation_of
 from gateway.sales import queries as sales
 from gateway.store import Connection, rows
 from gateway.store import tables as t
+from gateway.vouchers import actions as vouchers
+from gateway.vouchers.verbs import Hold, Told, Turn
 from loyalty.accounts import Account
 from loyalty.refusals import Refusal
 
@@ -33,7 +35,10 @@ Answer: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One authenticated request of a device. A reservation has `amount_cents`, a result an `answer`."""
+    """One authenticated request of a device.
+
+    A reservation has `amount_cents`, a result an `answer`, a voucher to redeem a `hold`, one to give back a `turn`.
+    """
 
     device: TerminalDevice
     installed: Installed
@@ -45,6 +50,8 @@ class Call:
     reservation: str | None = None
     answer: str = field(default="", repr=False)
     facts: tuple[AnyFact, ...] = ()
+    hold: Hold | None = None
+    turn: Turn | None = None
 
     @property
     def terminal(self) -> Terminal[Any]:
@@ -275,3 +282,36 @@ def _close(_context: Context, conn: Connection, calls: Sequence[Call]) -> list[A
         }
         for row in known
     ]
+
+
+def redeem(context: Context, conn: Connection, calls: Sequence[Call]) -> list[Answer | Refusal]:
+    """Spend vouchers on purchases that are about to be paid: what is left to pay is the device's business."""
+    return _once(context, conn, calls, _redeem)
+
+
+def _redeem(context: Context, conn: Connection, calls: Sequence[Call]) -> list[Answer | Refusal]:
+    wanted = [call.hold for call in calls if call.hold is not None]
+    return [_used(told) for told in vouchers.redeem(context, conn, wanted)]
+
+
+def undo(context: Context, conn: Connection, calls: Sequence[Call]) -> list[Answer | Refusal]:
+    """Give back what was redeemed for purchases that were not paid after all."""
+    return _once(context, conn, calls, _undo)
+
+
+def _undo(context: Context, conn: Connection, calls: Sequence[Call]) -> list[Answer | Refusal]:
+    wanted = [call.turn for call in calls if call.turn is not None]
+    return [_used(told) for told in vouchers.roll_back(context, conn, wanted)]
+
+
+def _used(told: Told | Refusal) -> Answer | Refusal:
+    if isinstance(told, Refusal):
+        return told
+    return {
+        "use_id": told.use["use_id"],
+        "display_number": told.voucher["display_number"],
+        "state": told.use["state"],
+        "amount_cents": told.cents,
+        "spent_cents": told.use["spent_cents"],
+        "repeated": told.repeated,
+    }

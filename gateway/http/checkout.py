@@ -8,10 +8,11 @@ from typing import Any
 
 import structlog
 
-from contracts.checkout import Answer, Checkout, Failed, Misread, Question, Stranger
+from contracts.checkout import Answer, Cards, Checkout, Failed, FindCards, Misread, Question, Stranger
 from contracts.errors import Forged, Malformed
 from contracts.http import Delivery, Reply
 from gateway.edge import Receive, Scope, whole_body
+from gateway.http.presented import look_up, read
 from gateway.hub import Hub
 from gateway.installations.queries import Installed
 from gateway.problems import Problem, Send
@@ -70,6 +71,8 @@ async def _answered(
 async def _asked(hub: Hub, installed: Installed, question: Question) -> Answer:
     store = Store(installed.programme_id, installed.partner_id, installed.installation_id)
     put = Put(store, question)
+    if isinstance(question, FindCards) and not await _leads_somewhere(hub, installed, question.code):
+        return Cards(())
     if isinstance(question, cards.Changing):
         return await hub.submit(cards.answer, put)
 
@@ -77,6 +80,18 @@ async def _asked(hub: Hub, installed: Installed, question: Question) -> Answer:
         return cards.read(hub.context, conn, put)
 
     return await hub.read(read)
+
+
+async def _leads_somewhere(hub: Hub, installed: Installed, code: str | None) -> bool:
+    """Return whether a code that was typed is one of ours; after too many that are not, none is looked up."""
+    if code is None:
+        return True
+    try:
+        typed = read(code, None, None, None)
+        tried_by = ("installation", installed.installation_id)
+        return (await look_up(hub, installed.programme_id, typed, tried_by)).row is not None
+    except Problem:
+        return False
 
 
 def _query(raw: bytes) -> Mapping[str, str]:

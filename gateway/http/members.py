@@ -12,7 +12,7 @@ from gateway.access import Principal
 from gateway.http.answers import etag, expected_version, once, refuses, refuses_once, told
 from gateway.http.cursors import Cursor, Limit, Page, Place
 from gateway.http.guard import hub, requires
-from gateway.http.schemas import Code, Days, Id, Identified, Instant, Name, Said, Shown, Units
+from gateway.http.schemas import Code, Days, Id, Identified, Instant, Name, Said, Shown, TextVersion, Units
 from gateway.http.vouchers import VoucherIssued, VoucherShown, issued_answer
 from gateway.idempotency import Answer
 from gateway.members import actions, queries, statements
@@ -42,7 +42,7 @@ Phone = Annotated[
 class Consent(Said):
     """To which text the member agreed, and where."""
 
-    text_version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,40}$")]
+    text_version: TextVersion
     channel: Code
 
 

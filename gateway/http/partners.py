@@ -15,7 +15,17 @@ from gateway.enrolment import PackBought
 from gateway.http.answers import etag, expected_version, once, refuses, refuses_once, told
 from gateway.http.cursors import Cursor, Limit, Page, Place
 from gateway.http.guard import hub, requires
-from gateway.http.schemas import CnpjText, Id, Instant, Name, Said, Shown, Units, exactly_one
+from gateway.http.schemas import (
+    COUNT_MAX,
+    CnpjText,
+    Id,
+    Instant,
+    Name,
+    Said,
+    Shown,
+    Units,
+    exactly_one,
+)
 from gateway.idempotency import Answer
 from gateway.partners import actions, queries
 from gateway.partners.actions import MICRO_OF_BPS, NewPartner, NewRate, PartnerChange
@@ -24,7 +34,7 @@ from loyalty.programme import MICRO, Funding, Unit
 
 router = APIRouter(prefix="/v1/partners", tags=["partners"])
 
-RATE_MAX_MICRO = 10**12
+RATE_MAX_MICRO = COUNT_MAX
 
 
 class PartnerSaid(Said):
@@ -66,7 +76,7 @@ class RateSaid(Said):
     model_config = exactly_one(("points_per_real", "cashback_bps", "rate_micro"))
 
     points_per_real: Annotated[
-        str | None, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6})?$", examples=["1.5"])
+        str | None, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,6})?$", examples=["1.5"])
     ] = None
     cashback_bps: Annotated[int | None, Field(ge=1, le=10_000, description="500 is 5 %.")] = None
     rate_micro: Annotated[int | None, Field(ge=1, le=RATE_MAX_MICRO)] = None

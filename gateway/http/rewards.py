@@ -12,7 +12,18 @@ from gateway.access import Principal
 from gateway.http.answers import etag, expected_version, once, refuses, refuses_once, told
 from gateway.http.cursors import Cursor, Limit, Page, Place
 from gateway.http.guard import hub, requires
-from gateway.http.schemas import AmountCents, Days, Id, Instant, Name, PartCents, Said, Shown, Units
+from gateway.http.schemas import (
+    COUNT_MAX,
+    AmountCents,
+    Days,
+    Id,
+    Instant,
+    Name,
+    PartCents,
+    Said,
+    Shown,
+    Units,
+)
 from gateway.idempotency import Answer
 from gateway.rewards import actions, queries
 from gateway.rewards.actions import NewReward, RewardChange
@@ -20,7 +31,7 @@ from loyalty.rewards import OnExpiry, Remainder, RewardKind
 
 router = APIRouter(prefix="/v1/rewards", tags=["rewards"])
 
-Count = Annotated[int, Field(ge=1, le=2**53 - 1)]
+Count = Annotated[int, Field(ge=1, le=COUNT_MAX)]
 
 
 class Terms(Said):

@@ -21,12 +21,14 @@ from pydantic_core import PydanticCustomError
 
 from contracts.documents import Cnpj, Cpf, TaxId, tax_id
 from contracts.errors import Malformed
+from contracts.money import CENTS_MAX
 from gateway.observe import mask
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199
 
-AMOUNT_MAX = 10**11
+COUNT_MAX = CENTS_MAX
+"""Nothing of ours is counted beyond ten digits, for the same reason."""
 
 
 class Said(BaseModel):
@@ -85,10 +87,15 @@ Name: TypeAlias = Annotated[
 ]
 Ref: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
 Id: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_]+$")]
-Code: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-AmountCents: TypeAlias = Annotated[int, Field(ge=1, le=AMOUNT_MAX)]
-PartCents: TypeAlias = Annotated[int, Field(ge=0, le=AMOUNT_MAX)]
-Units: TypeAlias = Annotated[int, Field(ge=1, le=AMOUNT_MAX)]
+Code: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$"), AfterValidator(_public)
+]
+TextVersion: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,40}$"), AfterValidator(_public)
+]
+AmountCents: TypeAlias = Annotated[int, Field(ge=1, le=CENTS_MAX)]
+PartCents: TypeAlias = Annotated[int, Field(ge=0, le=CENTS_MAX)]
+Units: TypeAlias = Annotated[int, Field(ge=1, le=COUNT_MAX)]
 MultiplierMilli: TypeAlias = Annotated[int, Field(ge=1, le=100_000, description="1500 is one and a half.")]
 Days: TypeAlias = Annotated[int, Field(ge=1, le=36_500)]
 CpfText: TypeAlias = Annotated[

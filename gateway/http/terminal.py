@@ -4,27 +4,38 @@ Plain ASGI like the inbound lane: the answer must be there while the receipt pri
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
+from contracts.documents import tax_id
 from contracts.errors import Forged, Malformed
 from contracts.http import Delivery
+from contracts.money import CENTS_MAX
 from contracts.signatures import HmacFields
 from gateway import terminal
 from gateway.edge import Receive, Scope, whole_body
 from gateway.http.inbound import answer_json
+from gateway.http.presented import look_up, read, uniform
+from gateway.http.schemas import exactly_one
 from gateway.hub import Hub
 from gateway.installations.queries import Installed, TerminalDevice
 from gateway.problems import FieldError, Problem, Send, field_errors
 from gateway.store.outages import Unavailable
 from gateway.terminal import Call
+from gateway.vouchers import actions as vouchers
+from gateway.vouchers import qr
+from gateway.vouchers.lookup import Found
+from gateway.vouchers.verbs import Hold, Turn
 from loyalty.refusals import Refusal
 
 Device: TypeAlias = tuple[TerminalDevice, Installed, Delivery, str]
 Reservation = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,18}$")]
 
-STATUS_OF = {"reservation_unknown": 404, "nonce_reused": 409}
+STATUS_OF = {"reservation_unknown": 404, "nonce_reused": 409, "use_unknown": 404, "use_committed": 409}
 """Statuses of refusals; every other one is 422."""
 
 
@@ -36,7 +47,7 @@ class ReserveBody(_Body):
     """A CPF typed before payment."""
 
     cpf: str = Field(min_length=11, max_length=32, json_schema_extra={"format": "cpf"})
-    amount_cents: int | None = Field(default=None, ge=1, le=10**11)
+    amount_cents: int | None = Field(default=None, ge=1, le=CENTS_MAX)
 
 
 class ResultBody(_Body):
@@ -45,6 +56,34 @@ class ResultBody(_Body):
     answer: str = Field(min_length=1, max_length=8192)
     reservation: Reservation | None = None
     cpf: str | None = Field(default=None, min_length=11, max_length=32, json_schema_extra={"format": "cpf"})
+
+
+class VoucherBody(_Body):
+    """A voucher presented before payment: its keypad code with the holder's CPF, or the text of its QR."""
+
+    model_config = _Body.model_config | exactly_one(("keypad_code", "qr"))
+
+    keypad_code: str | None = Field(default=None, min_length=1, max_length=64, repr=False)
+    qr: str | None = Field(default=None, min_length=1, max_length=256, repr=False)
+    cpf: str | None = Field(
+        default=None, min_length=11, max_length=32, repr=False, json_schema_extra={"format": "cpf"}
+    )
+    order_cents: int = Field(ge=1, le=CENTS_MAX)
+    amount_cents: int | None = Field(default=None, ge=1, le=CENTS_MAX)
+
+    @model_validator(mode="after")
+    def _one(self) -> "VoucherBody":
+        if (self.keypad_code is None) == (self.qr is None):
+            raise PydanticCustomError("one_code", "give a keypad_code or a qr")
+        if self.keypad_code is not None and self.cpf is None:
+            raise PydanticCustomError("cpf_needed", "a keypad_code needs the cpf")
+        return self
+
+
+class RedeemBody(VoucherBody):
+    """The same, to be spent now; a reservation names the purchase, so that it is served once."""
+
+    reservation: Reservation | None = None
 
 
 class CloseBody(_Body):
@@ -73,10 +112,71 @@ async def serve_terminal(hub: Hub, scope: Scope, receive: Receive, send: Send) -
             await answer_json(
                 send, 200, await _called(hub, terminal.close, _call(device, reservation=number))
             )
+        case (_, ["vouchers", *rest]):
+            await answer_json(send, 200, await _vouchers(hub, scope, device, rest))
         case (_, ["reservations"] | ["results"] | ["reservations", _] | ["reservations", _, "close"]):
             raise Problem("method_not_allowed")
         case _:
             raise Problem("not_found")
+
+
+async def _vouchers(hub: Hub, scope: Scope, device: Device, rest: list[str]) -> dict[str, Any]:
+    """Answer what concerns a voucher; a refusal tells its reason only to whoever named the holder."""
+    match (scope["method"], rest):
+        case ("GET", ["key"]):
+            keys = device[1].keys
+            return {"key_id": qr.key_id(keys).hex(), "public_key": qr.public_key(keys).hex()}
+        case ("POST", ["quote"]):
+            said = _parsed(VoucherBody, device)
+            found = await _presented(hub, scope, device, said)
+            return _quote(found, await hub.submit(vouchers.quote, _hold(device, said, found, "").asked))
+        case ("POST", ["redeem"]):
+            body = _parsed(RedeemBody, device)
+            found, call = await _presented(hub, scope, device, body), _call(device)
+            order = f"reservation:{body.reservation}" if body.reservation else f"terminal:{call.nonce}"
+            redeeming = replace(call, hold=_hold(device, body, found, order))
+            return await _called(hub, terminal.redeem, redeeming, partial(uniform, found))
+        case ("POST", ["uses", use_id, "rollback"]):
+            turn = Turn(device[0].programme_id, use_id, partner_id=device[0].partner_id)
+            return await _called(hub, terminal.undo, replace(_call(device), turn=turn))
+        case (_, ["key"] | ["quote"] | ["redeem"] | ["uses", _, "rollback"]):
+            raise Problem("method_not_allowed")
+        case _:
+            raise Problem("not_found")
+
+
+async def _presented(hub: Hub, scope: Scope, device: Device, said: VoucherBody) -> Found:
+    try:
+        document = None if said.cpf is None else tax_id(said.cpf).text
+    except Malformed:
+        raise _refused(Refusal("document_invalid")) from None
+    typed = read(None, said.keypad_code, said.qr, document)
+    address = scope["client"][0] if scope.get("client") else ""
+    tried_by = (("terminal", device[0].terminal_id), ("address", address))
+    return await look_up(hub, device[0].programme_id, typed, *tried_by)
+
+
+def _hold(device: Device, said: VoucherBody, found: Found, order_ref: str) -> Hold:
+    return Hold(
+        programme_id=device[0].programme_id,
+        voucher_id=found.voucher_id,
+        partner_id=device[0].partner_id,
+        order_ref=order_ref,
+        order_cents=said.order_cents,
+        cents=said.amount_cents,
+        installation_id=device[0].installation_id,
+    )
+
+
+def _quote(found: Found, cents: int | Refusal) -> dict[str, Any]:
+    if isinstance(cents, Refusal):
+        raise _refused(uniform(found, cents))
+    assert found.row is not None
+    return {
+        "display_number": found.row["display_number"],
+        "discount_cents": cents,
+        "free_cents": found.row["free_cents"],
+    }
 
 
 async def _authenticated(hub: Hub, scope: Scope, receive: Receive) -> Device:
@@ -109,7 +209,7 @@ def _parsed(model: type["Body"], device: Device) -> Any:
         raise Problem("invalid", errors=field_errors(error.errors())) from None
 
 
-Body: TypeAlias = ReserveBody | ResultBody | CloseBody
+Body: TypeAlias = ReserveBody | ResultBody | VoucherBody | CloseBody
 
 
 def _call(
@@ -144,13 +244,18 @@ def _understood(call: Call) -> Call:
         ) from None
 
 
-async def _called(hub: Hub, action: Callable[..., Any], call: Call) -> dict[str, Any]:
+async def _called(
+    hub: Hub,
+    action: Callable[..., Any],
+    call: Call,
+    told: Callable[[Refusal], Refusal] = lambda refusal: refusal,
+) -> dict[str, Any]:
     try:
         answer: dict[str, Any] | Refusal = await hub.submit(action, call)
     except Unavailable:
         raise Problem.busy() from None
     if isinstance(answer, Refusal):
-        raise _refused(answer)
+        raise _refused(told(answer))
     return answer
 
 

@@ -106,6 +106,11 @@ class Committer:
         self._arrived.set()
         return await answer
 
+    @property
+    def waiting(self) -> int:
+        """How many items wait for the next batch."""
+        return len(self._waiting)
+
     async def close(self) -> None:
         """Take nothing new and return when everything that waits is answered. A second call does nothing."""
         self._closing = True

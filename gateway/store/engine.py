@@ -54,6 +54,11 @@ class Store:
         """Return what `action` answered for `item`, once that is on disk; see `Committer.submit`."""
         return await self._committer.submit(action, item)
 
+    @property
+    def waiting(self) -> int:
+        """How many items wait to be committed."""
+        return self._committer.waiting
+
     async def read(self, query: Callable[[Connection], Answer]) -> Answer:
         """Return what `query` reads. It may not write, and must not keep the connection."""
         if self._closed:

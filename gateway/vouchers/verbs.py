@@ -175,7 +175,8 @@ def redeem(till: Till, item: Hold) -> Answer:
     held = hold(till, item)
     if isinstance(held, Refusal) or not held.use["held_cents"]:
         return held
-    return commit(till, Turn(item.programme_id, held.use["use_id"], item.cents), held.use)
+    turn = Turn(item.programme_id, held.use["use_id"], item.cents)
+    return commit(till, turn, till.uses[turn.use])
 
 
 def commit(till: Till, item: Turn, row: Row) -> Answer:

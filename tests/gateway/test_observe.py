@@ -161,7 +161,7 @@ def test_metrics_render_under_their_documented_names() -> None:
     metrics.ignored("stone", "not_a_sale")
     metrics.http("in", 202, 0.003)
     metrics.queue_depth(lambda: 4)
-    metrics.outbox_pending(2)
+    metrics.coupons_waiting(2)
     text, media = metrics.render()
     assert media.startswith("text/plain")
     for line in (
@@ -175,7 +175,7 @@ def test_metrics_render_under_their_documented_names() -> None:
         'ponte_ignored_total{connector="stone",reason="not_a_sale"} 1.0',
         'ponte_http_seconds_count{lane="in",status="2xx"} 1.0',
         "ponte_queue_depth 4.0",
-        "ponte_outbox_pending 2.0",
+        "ponte_coupons_waiting 2.0",
     ):
         assert line in text.decode().splitlines()
 
