@@ -65,7 +65,7 @@ class Line(Fact):
     """One line of what was bought; kept for reviews, never needed for an award."""
 
     code: Ref
-    quantity_milli: int = Field(ge=0, le=10**12)
+    quantity_milli: int = Field(ge=0, le=CENTS_MAX)
     amount_cents: Cents
 
 

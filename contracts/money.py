@@ -5,8 +5,8 @@ from decimal import Decimal
 
 from contracts.errors import Malformed
 
-CENTS_MAX = 100_000_000_000
-"""One amount may not exceed R$ 1 billion; beyond it a statement is `Malformed`."""
+CENTS_MAX = 9_999_999_999
+"""One amount is below R$ 100 million: ten digits, so that a CPF in a field for amounts is `Malformed`, not kept."""
 
 _WRITING_MAX = 40
 _FRACTION_MAX = 18
@@ -66,5 +66,5 @@ def _cents(written: re.Match[str] | None, *, negative: bool) -> int:
         raise Malformed("amount is finer than a centavo")
     total_cents = int(reais) * 100 + int(fraction[:2].ljust(2, "0"))
     if total_cents > CENTS_MAX:
-        raise Malformed("amount exceeds one billion reais")
+        raise Malformed("amount is not below one hundred million reais")
     return -total_cents if sign else total_cents

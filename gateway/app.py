@@ -47,7 +47,7 @@ async def open_hub(
     settings: Settings, *, clock: Clock = system_clock, entropy: Entropy = system_entropy
 ) -> AsyncIterator[Hub]:
     """Open everything a process needs; close it in order. Refuses what `Store.open` and the catalogue refuse."""
-    catalogue = Catalogue.load()
+    catalogue = Catalogue.load(folder=settings.connectors_dir)
     metrics = Metrics(catalogue.slugs)
     vault = Vault(settings.master_key, entropy)
     context = Context(clock=clock, ids=Ids(clock, entropy), vault=vault, catalogue=catalogue)

@@ -1,15 +1,21 @@
 """Finds the connectors that are installed and refuses the broken ones before anything is served.
 
-Connectors are never imported by name: the entry point group `ponte.connectors` is the only door.
+Connectors are never imported by name: the entry point group `ponte.connectors` is one door, and a folder that
+the operator names (`PONTE_CONNECTORS_DIR`) the other.
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from contracts.conformance.folders import MODULE, open_folder
+from contracts.conformance.samples import Unreadable
 from contracts.connector import AnyConnector, Connector
 from contracts.facts import TRUSTS
 
@@ -34,8 +40,10 @@ class Catalogue:
         self._connectors = dict(connectors)
 
     @classmethod
-    def load(cls, points: Iterable[EntryPoint] | None = None) -> "Catalogue":
-        """Return every installed connector. Refuses (`CatalogueRefused`) one that cannot be used."""
+    def load(
+        cls, points: Iterable[EntryPoint] | None = None, *, folder: Path | None = None
+    ) -> "Catalogue":
+        """Return every installed connector, and those in `folder`. Refuses (`CatalogueRefused`) unusable ones."""
         found: list[AnyConnector] = []
         faults: list[str] = []
         for point in entry_points(group=GROUP) if points is None else points:
@@ -48,6 +56,11 @@ class Catalogue:
                 found.append(loaded)
             else:
                 faults.append(f"{point.name} must name a Connector, but {point.value} is something else.")
+        for place in [] if folder is None else connectors_in(folder):
+            try:
+                found.append(connector_at(place))
+            except CatalogueRefused as refused:
+                faults.append(str(refused))
         return cls._checked(found, faults)
 
     @classmethod
@@ -81,6 +94,48 @@ class Catalogue:
             return self._connectors[slug]
         except KeyError:
             raise UnknownConnector(f"no connector {slug!r} is installed") from None
+
+
+def connectors_in(folder: Path) -> list[Path]:
+    """Return where the connectors in a folder stand: folders with a `connector.py`, and files of one connector.
+
+    What begins with `_` or `.` is passed over. Refuses (`CatalogueRefused`) what is no folder of connectors.
+    """
+    if not folder.is_dir():
+        raise CatalogueRefused(f"There is no folder {folder} of connectors.")
+    if (folder / MODULE).exists():
+        raise CatalogueRefused(f"{folder} is itself a connector: name the folder above it.")
+    places = [place for place in sorted(folder.iterdir()) if place.name[0] not in "_."]
+    return [place for place in places if place.suffix == ".py" or (place / MODULE).is_file()]
+
+
+def connector_at(place: Path) -> AnyConnector:
+    """Return the connector of a folder or of a file. Refuses (`CatalogueRefused`) what does not define one."""
+    try:
+        return open_folder(place.resolve()).connector if place.is_dir() else _connector_of(place.resolve())
+    except Unreadable as refused:
+        raise CatalogueRefused(f"{refused}.") from None
+    except Exception as error:
+        raise CatalogueRefused(f"{place} cannot be imported ({type(error).__name__}: {error}).") from error
+
+
+def _connector_of(file: Path) -> AnyConnector:
+    name = f"connector_of_{file.stem}"
+    held = sys.modules.get(name)
+    if held is None or held.__file__ != str(file):
+        spec = spec_from_file_location(name, file)
+        if spec is None or spec.loader is None:
+            raise Unreadable(f"{file.name} is no Python file")
+        held = sys.modules[name] = module_from_spec(spec)
+        try:
+            spec.loader.exec_module(held)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    found = getattr(held, "connector", None)
+    if not isinstance(found, Connector):
+        raise Unreadable(f"{file.name} does not define `connector = Connector(...)`")
+    return found
 
 
 def _faults_of(record: Any) -> Iterator[str]:

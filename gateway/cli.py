@@ -5,7 +5,7 @@ Each command imports what it needs when it runs, so that `ponte --help` answers 
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, cast
 
@@ -14,6 +14,11 @@ import typer
 Json: TypeAlias = Annotated[
     bool,
     typer.Option("--json", envvar="PONTE_JSON", help="Print JSON for programs instead of text for people."),
+]
+
+ConnectorsDir: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(envvar="PONTE_CONNECTORS_DIR", help="Folder of connectors of your own, installed or not."),
 ]
 
 app = typer.Typer(
@@ -46,6 +51,13 @@ def _plainly() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
+def _environ(connectors_dir: Path | None) -> Mapping[str, str]:
+    """Return the variables of this process, the folder of connectors as the option says."""
+    return (
+        os.environ if connectors_dir is None else {**os.environ, "PONTE_CONNECTORS_DIR": str(connectors_dir)}
+    )
+
+
 @app.command()
 def serve(
     *,
@@ -57,13 +69,15 @@ def serve(
         bool,
         typer.Option("--no-worker", envvar="PONTE_NO_WORKER", help="Leave what is due to another process."),
     ] = False,
+    connectors_dir: ConnectorsDir = None,
     json: Json = False,
 ) -> None:
     """Run the hub: HTTP and the worker, until SIGTERM or Ctrl-C."""
     from gateway.commands import running
 
     with _plainly():
-        running.serve(os.environ, host=host, port=port, with_worker=not no_worker, as_json=json)
+        told = _environ(connectors_dir)
+        running.serve(told, host=host, port=port, with_worker=not no_worker, as_json=json)
 
 
 @app.command()
@@ -72,13 +86,14 @@ def work(
     once: Annotated[
         bool, typer.Option("--once", envvar="PONTE_ONCE", help="Do what is due, then end.")
     ] = False,
+    connectors_dir: ConnectorsDir = None,
     json: Json = False,
 ) -> None:
     """Do what is due by the clock, without HTTP. Takes the place of a hub: one process writes a database."""
     from gateway.commands import running
 
     with _plainly():
-        running.work(os.environ, once=once, as_json=json)
+        running.work(_environ(connectors_dir), once=once, as_json=json)
 
 
 @app.command()
@@ -92,13 +107,14 @@ def demo(
     account: Annotated[
         str | None, typer.Option(envvar="PONTE_ACCOUNT", help="Id of the market's Stone account (acc_...).")
     ] = None,
+    connectors_dir: ConnectorsDir = None,
     json: Json = False,
 ) -> None:
     """Play a day of sales on a hub of its own, through real HTTP, and check every figure."""
     from gateway.demo.play import play
 
     with _plainly():
-        right = play(seed=seed, keep=keep, as_json=json, account=account)
+        right = play(seed=seed, keep=keep, as_json=json, account=account, connectors_dir=connectors_dir)
     raise typer.Exit(0 if right else 1)
 
 
@@ -125,13 +141,90 @@ def connectors(
     into: Annotated[
         Path | None, typer.Option(envvar="PONTE_INTO", help="Write the table anew into this page.")
     ] = None,
+    connectors_dir: ConnectorsDir = None,
     json: Json = False,
 ) -> None:
     """List the connectors that are installed, what each can do, and how far each may be relied upon."""
     from gateway.commands.connectors import show_connectors
 
     with _plainly():
-        show_connectors(as_json=json, as_markdown=markdown, quick=quick, into=into)
+        show_connectors(as_json=json, as_markdown=markdown, quick=quick, into=into, folder=connectors_dir)
+
+
+@app.command("new-connector")
+def new_connector(
+    name: Annotated[str, typer.Argument(help="Slug of the connector and name of its folder.")],
+    *,
+    webhook: Annotated[
+        bool, typer.Option("--webhook", envvar="PONTE_WEBHOOK", help="The vendor sends what happened.")
+    ] = False,
+    poll: Annotated[
+        bool, typer.Option("--poll", envvar="PONTE_POLL", help="The vendor is asked what changed.")
+    ] = False,
+    coupons: Annotated[
+        bool, typer.Option("--coupons", envvar="PONTE_COUPONS", help="Vouchers become coupons there.")
+    ] = False,
+    into: Annotated[Path, typer.Option(envvar="PONTE_INTO", help="Where the folder is made.")] = Path(),
+    json: Json = False,
+) -> None:
+    """Make the folder of a connector that passes the kit before the first edit; without a choice, a webhook."""
+    from gateway.commands.new_connector import make
+
+    wanted = {"webhook": webhook, "poll": poll, "coupons": coupons}
+    with _plainly():
+        make(name, [each for each, chosen in wanted.items() if chosen], into, as_json=json)
+
+
+@app.command("try")
+def try_connector(
+    connector: Annotated[str, typer.Argument(help="Folder, file or slug of a connector.")],
+    sample: Annotated[
+        str | None, typer.Argument(help="A sample, by file or by name; none: every sample it has.")
+    ] = None,
+    *,
+    file: Annotated[
+        Path | None, typer.Option(envvar="PONTE_FILE", help="Body of a webhook; - is standard input.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(envvar="PONTE_HEADER", help="Its header, `name: value`; repeat.")
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(envvar="PONTE_CONFIG", help="Config as JSON; none: that of a sample.")
+    ] = None,
+    answer: Annotated[
+        list[Path] | None,
+        typer.Option(envvar="PONTE_ANSWER", help="What the vendor answers when it is asked; repeat."),
+    ] = None,
+    connectors_dir: ConnectorsDir = None,
+    json: Json = False,
+) -> None:
+    """Run a payload through a connector, without a hub, and print the facts it comes to, or why it does not."""
+    from gateway.commands import try_ as trying
+
+    with _plainly():
+        told = None if file is None else trying.Told(file, header or [], config, answer or [])
+        understood = trying.show(connector, sample, told, connectors_dir, as_json=json)
+    raise typer.Exit(0 if understood else 1)
+
+
+@app.command()
+def capture(
+    delivery_id: Annotated[str, typer.Argument(help="As /v1/deliveries shows it (dlv_...).")],
+    *,
+    name: Annotated[
+        str | None, typer.Option(envvar="PONTE_NAME", help="What happened; becomes the sample's name.")
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option(envvar="PONTE_INTO", help="The connector's folder, if not where it is.")
+    ] = None,
+    connectors_dir: ConnectorsDir = None,
+    json: Json = False,
+) -> None:
+    """Turn a delivery that a hub keeps into a sample of its connector, without the people in it."""
+    from gateway.commands.capture import capture as capturing
+
+    with _plainly():
+        capturing(_environ(connectors_dir), delivery_id, name=name, into=into, as_json=json)
 
 
 Hub: TypeAlias = Annotated[str, typer.Option("--hub", envvar="PONTE_HUB", help="Base URL of the hub.")]

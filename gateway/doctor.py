@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from gateway.catalogue import Catalogue, CatalogueRefused
 from gateway.ledger.queries import latest_learned_at
 from gateway.ports import Clock
-from gateway.settings import Settings, SettingsRefused
+from gateway.settings import Settings, SettingsRefused, connectors_dir
 from gateway.store.engine import open_database
 from gateway.store.outages import DatabaseHeld, DatabaseRefused
 from gateway.store.snapshot import snapshot, sqlite_file
@@ -41,7 +41,7 @@ class Finding:
 
 async def examine(environ: Mapping[str, str], clock: Clock) -> list[Finding]:
     """Return every finding; what depends on settings that cannot be read is left out."""
-    findings = [_python(), _packages(), _connectors(), _zones(), _sane_clock(clock())]
+    findings = [_python(), _packages(), _connectors(environ), _zones(), _sane_clock(clock())]
     try:
         settings = Settings.read(environ)
     except SettingsRefused as refused:
@@ -86,9 +86,9 @@ def _folder(package: str) -> Path | None:
     return Path(spec.origin).parent.parent if spec is not None and spec.origin else None
 
 
-def _connectors() -> Finding:
+def _connectors(environ: Mapping[str, str]) -> Finding:
     try:
-        slugs = Catalogue.load().slugs
+        slugs = Catalogue.load(folder=connectors_dir(environ)).slugs
     except CatalogueRefused as refused:
         return Finding("connectors", right=False, sentence=" ".join(str(refused).split("\n")))
     if not slugs:

@@ -51,6 +51,7 @@ class Settings:
     body_timeout_seconds: int = 10
     queue_limit: int = 10_000
     unsafe_database: bool = False
+    connectors_dir: Path | None = None
     notices: tuple[str, ...] = ()
 
     @classmethod
@@ -79,7 +80,14 @@ class Settings:
             queue_limit=_integer(environ, "PONTE_QUEUE_LIMIT", 10_000, 1, 1_000_000),
             # For test servers that trade crash safety for speed; a real hub would lose acknowledged sales.
             unsafe_database=_integer(environ, "PONTE_UNSAFE_DATABASE", 0, 0, 1) == 1,
+            connectors_dir=connectors_dir(environ),
         )
+
+
+def connectors_dir(environ: Mapping[str, str]) -> Path | None:
+    """Return the folder with connectors of the operator's own, `None` if there is none."""
+    text = environ.get("PONTE_CONNECTORS_DIR")
+    return Path(text).absolute() if text else None
 
 
 def _integer(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

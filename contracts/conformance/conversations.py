@@ -148,7 +148,7 @@ class _Script:
         if not self.waiting:
             raise OffScript(f"it asks {_shown(request)}, and the sample is at its end")
         exchange = self.waiting.pop(0)
-        difference = _difference(exchange.asked, request)
+        difference = exchange.asked and _difference(exchange.asked, request)
         if difference:
             raise OffScript(f"it asks {_shown(request)}: {difference}")
         return _carried(exchange.reply)

@@ -32,7 +32,7 @@ class Folder:
     @cached_property
     def samples(self) -> list[Sample]:
         """Its samples, in the order of their names."""
-        return read_all(self.path / "samples")
+        return read_all(self.path.joinpath("samples"))
 
     def named(self, name: str) -> Sample:
         """Return the sample of that name; `Unreadable` if there is none."""
@@ -62,7 +62,7 @@ def folder_of_slug(slug: str) -> Path:
 def installed_folders() -> list[Path]:
     """Return the folders of installed connectors that come with samples, in the order of their names."""
     found = [folder_of(point) for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)]
-    return [path for path in found if path is not None and (path / "samples").is_dir()]
+    return [path for path in found if path is not None and path.joinpath("samples").is_dir()]
 
 
 def folder_of(point: EntryPoint) -> Path | None:
@@ -104,7 +104,7 @@ def _is_within(module: Any, path: Path) -> bool:
 def _imported(path: Path) -> ModuleType:
     """Import by the name that the package gives; a folder in no package by one made from its own name."""
     parts, root = [MODULE.removesuffix(".py")], path
-    while (root / "__init__.py").exists():
+    while root.joinpath("__init__.py").exists():
         parts, root = [root.name, *parts], root.parent
     if len(parts) > 1:
         if str(root) not in sys.path:
@@ -112,9 +112,9 @@ def _imported(path: Path) -> ModuleType:
         return importlib.import_module(".".join(parts))
     name = f"connector_in_{path.name}"
     held = sys.modules.get(name)
-    if held is not None and held.__file__ == str(path / MODULE):
+    if held is not None and held.__file__ == str(path.joinpath(MODULE)):
         return held
-    spec = importlib.util.spec_from_file_location(name, path / MODULE)
+    spec = importlib.util.spec_from_file_location(name, path.joinpath(MODULE))
     if spec is None or spec.loader is None:
         raise Unreadable(f"{path.name} has no {MODULE}")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)

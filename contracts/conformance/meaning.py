@@ -118,7 +118,7 @@ def _listening() -> Iterator[list[str]]:
 
 def _impure(called: Any) -> str:
     """Return the name of a built-in function that knows more than its arguments; else nothing."""
-    name, owner = called.__name__, getattr(called, "__self__", None)
+    name, owner = getattr(called, "__name__", ""), getattr(called, "__self__", None)
     if isinstance(owner, type) and issubclass(owner, date):
         return f"{owner.__name__}.{name}" if name in TODAYS else ""
     room = getattr(owner, "__name__", None) or type(owner).__name__

@@ -50,7 +50,7 @@ def contracts_alone(folder: Folder) -> Iterator[str]:
     for path in _modules(folder):
         for name in _imports(path):
             room = name.partition(".")[0]
-            own = name.startswith(_package(folder)) or (folder.path / f"{room}.py").exists()
+            own = name.startswith(_package(folder)) or folder.path.joinpath(f"{room}.py").exists()
             if room in WORLDLY or not (own or room in SPOKEN or room in sys.stdlib_module_names):
                 yield f"{path.name} imports {name}"
 
@@ -91,8 +91,8 @@ def _reach(folder: Folder) -> None:
 def page_of(folder: Folder) -> Path | None:
     """Return the page that the connector names, from its folder or any above."""
     for place in (folder.path, *folder.path.parents):
-        if (place / folder.connector.docs).is_file():
-            return place / folder.connector.docs
+        if place.joinpath(folder.connector.docs).is_file():
+            return place.joinpath(folder.connector.docs)
     return None
 
 
@@ -111,7 +111,7 @@ def _imports(path: Path) -> Iterator[str]:
 def _package(folder: Folder) -> str:
     """Return the package of the folder as imports write it."""
     parts, place = [folder.path.name], folder.path.parent
-    while (place / "__init__.py").exists():
+    while place.joinpath("__init__.py").exists():
         parts, place = [place.name, *parts], place.parent
     return ".".join(parts)
 

@@ -1,6 +1,6 @@
 """The kit in pytest: each check of each sample is a test, wherever a `connector.py` has `samples/` beside it.
 
-In a run that meets no such folder nothing is collected and nothing is imported.
+In a run that meets no such folder it collects nothing, and no connector is imported.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -54,9 +54,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect a connector and each of its samples, and nothing else."""
-    if file_path.name == MODULE and (file_path.parent / "samples").is_dir():
+    if file_path.name == MODULE and file_path.parent.joinpath("samples").is_dir():
         return ConnectorFile.from_parent(parent, path=file_path)
-    beside = file_path.parent.parent / MODULE
+    beside = file_path.parent.parent.joinpath(MODULE)
     if file_path.suffix == ".http" and file_path.parent.name == "samples" and beside.is_file():
         return SampleFile.from_parent(parent, path=file_path)
     return None

@@ -47,9 +47,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and its reply, `None` where the answer never came."""
+    """One request, `None` where any will do, and its reply, `None` where the answer never came."""
 
-    asked: Asked
+    asked: Asked | None
     reply: Reply | None
 
 

@@ -18,20 +18,22 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.connector import AnyConnector
-from gateway.catalogue import Catalogue
+from gateway.catalogue import Catalogue, connectors_in
 from gateway.ports import system_clock
 
 CAPABILITIES = ("webhook", "poll", "file", "terminal", "checkout", "coupons", "sign_in", "check")
 MARKED = re.compile(r"<!-- connectors on (\S+) -->.*?<!-- end of connectors -->", re.DOTALL)
 
 
-def show_connectors(*, as_json: bool, as_markdown: bool, quick: bool, into: Path | None) -> None:
-    """Print every installed connector; `quick` leaves out the levels, which take the kit some seconds.
+def show_connectors(
+    *, as_json: bool, as_markdown: bool, quick: bool, into: Path | None, folder: Path | None = None
+) -> None:
+    """Print every installed connector, and those in `folder`; `quick` leaves out the levels, which take time.
 
     `into` is a page whose table is written anew, between its marks.
     """
     today = system_clock().date()
-    found = described({} if quick else levels_on(today))
+    found = described({} if quick else levels_on(today, folder), folder)
     if into is not None:
         text = into.read_text(encoding="utf-8")
         into.write_text(with_table(text, today, found), encoding="utf-8")
@@ -43,12 +45,12 @@ def show_connectors(*, as_json: bool, as_markdown: bool, quick: bool, into: Path
         Console().print(_table(found))
 
 
-def described(levels: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return what is to be said of every installed connector."""
-    return [_described(connector, levels) for connector in Catalogue.load()]
+def described(levels: Mapping[str, str], folder: Path | None = None) -> list[dict[str, Any]]:
+    """Return what is to be said of every installed connector, and of those in `folder`."""
+    return [_described(connector, levels) for connector in Catalogue.load(folder=folder)]
 
 
-def levels_on(today: date) -> dict[str, str]:
+def levels_on(today: date, folder: Path | None = None) -> dict[str, str]:
     """Return the level of each connector with samples, by slug; of none where the kit's tools are missing."""
     if find_spec("coverage") is None:
         typer.echo("Levels need the kit's tools: install ponte-hub[kit].", err=True)
@@ -56,6 +58,8 @@ def levels_on(today: date) -> dict[str, str]:
     from contracts.conformance.folders import installed_folders
 
     paths = installed_folders()
+    if folder is not None:
+        paths += [place.resolve() for place in connectors_in(folder) if (place / "samples").is_dir()]
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         return dict(pool.map(_level, paths, [today] * len(paths)))
 

@@ -49,19 +49,22 @@ class DayClock(SettableClock):
         self.running = True
 
 
-def play(*, seed: int, keep: bool, as_json: bool, account: str | None) -> bool:
+def play(
+    *, seed: int, keep: bool, as_json: bool, account: str | None, connectors_dir: Path | None = None
+) -> bool:
     """Play the day of `seed` and print it; return whether every figure was right and the ledger is sound.
 
-    `keep` leaves the hub running until SIGTERM or SIGINT. `account` names the market's Stone account.
+    `keep` leaves the hub running until SIGTERM or SIGINT. `account` names the market's Stone account. The
+    hub knows the connectors of `connectors_dir` too.
     """
     configure_logging("error")
     with TemporaryDirectory(prefix="ponte-demo-") as folder:
-        return run(_play(Path(folder), seed=seed, keep=keep, as_json=as_json, account=account))
+        settings = _settings(Path(folder), connectors_dir)
+        return run(_play(settings, seed=seed, keep=keep, as_json=as_json, account=account))
 
 
-async def _play(folder: Path, *, seed: int, keep: bool, as_json: bool, account: str | None) -> bool:
+async def _play(settings: Settings, *, seed: int, keep: bool, as_json: bool, account: str | None) -> bool:
     started = system_stopwatch()
-    settings = _settings(folder)
     clock, acquirer, dice = DayClock(_yesterday_morning()), Acquirer(), Dice(seed)
     cast = dice.cast(seed)
     async with AsyncExitStack() as stack:
@@ -85,17 +88,18 @@ async def _play(folder: Path, *, seed: int, keep: bool, as_json: bool, account: 
             typer.echo(json.dumps(_facts(story, statement, report), ensure_ascii=False))
         if keep:
             clock.run()
-            await _stay(_doors(folder, town, story, stone_url), as_json=as_json)
+            await _stay(_doors(settings.data_dir, town, story, stone_url), as_json=as_json)
     return report.sound and all(check.right for check in story.checks)
 
 
-def _settings(folder: Path) -> Settings:
+def _settings(folder: Path, connectors_dir: Path | None) -> Settings:
     """Return settings of the demo's own: whatever the machine's environment says, it is not touched."""
     environ = {
         "PONTE_DATA_DIR": str(folder),
         "PONTE_MASTER_KEY": base64.b64encode(system_entropy(MASTER_KEY_BYTES)).decode(),
         "PONTE_MODE": "sandbox",
         "PONTE_ALLOW_ADDRESSES": "127.0.0.1",
+        "PONTE_CONNECTORS_DIR": str(connectors_dir or ""),
     }
     return Settings.read(environ)
 

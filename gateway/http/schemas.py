@@ -23,6 +23,7 @@ from contracts.documents import Cnpj, Cpf, TaxId, tax_id
 from contracts.errors import Malformed
 from contracts.money import CENTS_MAX
 from gateway.observe import mask
+from gateway.personal import may_be_personal
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199
@@ -77,6 +78,12 @@ def _public(value: str) -> str:
     return value
 
 
+def _impersonal(value: str) -> str:
+    if may_be_personal(value):
+        raise PydanticCustomError("personal", "holds a document, a card number or a name")
+    return value
+
+
 Instant: TypeAlias = Annotated[
     AwareDatetime, Field(strict=False), AfterValidator(_near), BeforeValidator(_written)
 ]
@@ -91,7 +98,7 @@ Code: TypeAlias = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$"), AfterValidator(_public)
 ]
 TextVersion: TypeAlias = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,40}$"), AfterValidator(_public)
+    str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,40}$"), AfterValidator(_impersonal)
 ]
 AmountCents: TypeAlias = Annotated[int, Field(ge=1, le=CENTS_MAX)]
 PartCents: TypeAlias = Annotated[int, Field(ge=0, le=CENTS_MAX)]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import parse_qsl
 
-from contracts.errors import Malformed, RetryLater, SignInAgain, VendorRefused
+from contracts.errors import Forged, Malformed, RetryLater, SignInAgain, VendorRefused
 from gateway.asking import ask_for_access
 from gateway.edge import Receive, Scope
 from gateway.hub import Hub
@@ -40,7 +40,7 @@ async def finish_sign_in(hub: Hub, scope: Scope, _receive: Receive, send: Send) 
     if scope["method"] != "GET":
         raise Problem("method_not_allowed", headers={"allow": "GET"})
     query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
-    installation_id = _begun(hub.context.vault, query.pop("state", ""), hub.context.clock())
+    installation_id = _begun(hub.context.vault, query.get("state", ""), hub.context.clock())
     installed = None if installation_id is None else await hub.installed(installation_id)
     if installed is None or installed.connector.sign_in is None:
         raise Problem("malformed", detail=_REFUSED)
@@ -49,7 +49,7 @@ async def finish_sign_in(hub: Hub, scope: Scope, _receive: Receive, send: Send) 
         fields = await ask_for_access(hub, installed, lambda config: sign_in.exchange(query, back, config))
     except RetryLater as later:
         raise Problem.busy(later.after_seconds) from None
-    except (SignInAgain, VendorRefused, Malformed):
+    except (Forged, SignInAgain, VendorRefused, Malformed):
         raise Problem("malformed", detail=_REFUSED) from None
     change = ConfigChange(installed.programme_id, installed.installation_id, installed.version, dict(fields))
     await hub.submit(installations.change_config, change)

@@ -1,24 +1,33 @@
 """The kit finds nothing in an honest connector, and in a broken one the check of that name finds it."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from pydantic import BaseModel
 
-from contracts.conformance.conversations import OffScript
+from contracts import RS256, Connector, File, HmacBody, Ignored
+from contracts.conformance.conversations import OffScript, hold
+from contracts.conformance.doors import only_true_deliveries, scheme_of
 from contracts.conformance.folders import folder_of_slug, open_folder
 from contracts.conformance.kit import faults_of
+from contracts.conformance.levels import Level, level_of
 from contracts.conformance.meaning import accept
 from contracts.conformance.samples import Unreadable, read
 
 FEIRA = Path(__file__).parent / "feira"
+STONE = Path(__file__).parents[2] / "adapters/stone"
 
 # What a hurried author writes, where, in whose place, and the check that notices.
 BUGS: dict[str, tuple[str, str, str, str]] = {
@@ -319,3 +328,90 @@ def test_a_sample_that_cannot_be_read_is_refused_with_what_to_mend(
     path.write_text(text)
     with pytest.raises(Unreadable, match=re.escape(why)):
         read(path)
+
+
+VECTOR = "documented: feira.example/docs, 2026-11-25"
+TODAY = date(2026, 11, 25)
+
+
+def with_vector(folder: Path) -> None:
+    """Put the shop's own signature into a sample."""
+    sample = read(folder / "samples/order_paid.http")
+    signed = HmacBody((b"invented-secret-of-the-hook",), "x-feira-signature").sign(sample.delivery.body)
+    line = f"x-feira-signature: {signed['x-feira-signature']}\n"
+    replaced(sample.path, "x-feira-delivery-id", f"{line}x-feira-delivery-id")
+
+
+def captured(folder: Path, day: str) -> None:
+    for path in (folder / "samples").glob("*.http"):
+        path.write_text(path.read_text().replace(VECTOR, f"captured {day}, at the shop"))
+
+
+def level(folder: Path) -> Level:
+    return level_of(open_folder(folder), TODAY)
+
+
+def test_a_level_stands_on_the_ones_below_it(copied: Callable[[str], Path]) -> None:
+    folder = copied("rising")
+    assert level(folder) is Level.EXPERIMENTAL
+    with_vector(folder)
+    assert level(folder) is Level.DOCUMENTED
+    captured(folder, "2026-03-01")
+    assert level(folder) is Level.VERIFIED
+    assert level_of(open_folder(folder), date(2027, 3, 2)) is Level.DOCUMENTED
+    replaced(folder / "README.md", "## How we know\n", "## How we know\n\nOwner: the people of Feira.\n")
+    assert level(folder) is Level.VERIFIED
+    replaced(folder / "samples/check.http", "2026-03-01", "2026-11-20")
+    assert level(folder) is Level.MAINTAINED
+    replaced(folder / "README.md", "## Connect it", "## Connecting")
+    assert level(folder) is Level.BROKEN
+
+
+def test_a_signature_that_is_not_the_vendors_is_found(copied: Callable[[str], Path]) -> None:
+    folder = copied("forged")
+    with_vector(folder)
+    replaced(folder / "samples/order_paid.http", '"total": "45.90"', '"total": "45.91"')
+    assert is_noticed(folder, "only_true_deliveries")
+
+
+def test_a_vector_under_a_public_key_is_checked_with_the_vendors_keys(tmp_path: Path) -> None:
+    paid = STONE / "samples/charge_paid.http"
+    private = generate_private_key(65537, 2048)
+    numbers = private.public_key().public_numbers()
+    modulus, exponent = (
+        urlsafe_b64encode(number.to_bytes(256, "big").lstrip(b"\0")).decode()
+        for number in (numbers.n, numbers.e)
+    )
+    keys = json.dumps({"keys": [{"kty": "RSA", "kid": "k1", "n": modulus, "e": exponent}]})
+    stone = open_folder(STONE)
+    sample = read(paid)
+    scheme = scheme_of(sample, stone.connector)
+    assert isinstance(scheme, RS256)
+    header = scheme.sign(sample.delivery.body, "k1", private)[scheme.header]
+    text = paid.read_text().replace("POST /", f"# keys: {keys}\nPOST /", 1)
+    vector = tmp_path / "vector.http"
+    vector.write_text(text.replace("content-type", f"{scheme.header}: {header}\ncontent-type", 1))
+    assert list(only_true_deliveries(read(vector), stone)) == []
+    vector.write_text(vector.read_text().replace("LOJA EXEMPLO", "LOJA DE OUTRO"))
+    assert list(only_true_deliveries(read(vector), stone)) != []
+
+
+class Nothing(BaseModel):
+    """A config that says nothing."""
+
+
+def test_a_file_is_read_in_pieces_and_each_row_is_a_fact(tmp_path: Path) -> None:
+    def rows(chunks: Iterable[bytes], _config: Nothing) -> Iterable[Mapping[str, str]]:
+        return [{"reason": line} for line in b"".join(chunks).decode().split()]
+
+    def to_fact(row: Mapping[str, str], _config: Nothing) -> Ignored:
+        return Ignored(reason=row["reason"])
+
+    connector = Connector(
+        slug="rows", name="Rows", config=Nothing, docs="", file=File(("text/csv",), rows, to_fact)
+    )
+    (tmp_path / "rows.csv").write_text("one\n" * 1000 + "two\n")
+    (tmp_path / "rows.http").write_text("# source: synthetic\n# config: {}\n# kind: file\n# file: rows.csv\n")
+    facts = hold(read(tmp_path / "rows.http"), connector).plain
+    assert len(facts) == 1001
+    assert facts[-1] == {"about": "ignored", "reason": "two"}

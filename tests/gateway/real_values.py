@@ -20,7 +20,8 @@ from tests.gateway.world import GENERIC_SECRET, NAMESPACE, NOW
 Json = dict[str, Any]
 
 SYSTEM = HmacFields((GENERIC_SECRET.encode(),))
-RICH = 10**10
+SHOPIFY = {"shop": "loja.myshopify.com", "client_id": "loja1234", "client_secret": GENERIC_SECRET}
+RICH = 10**9
 WORTH_CENTS = 100_000
 ANSWER = "ponte://pay-response?code=0&success=true&amount={cents}&atk={atk}"
 
@@ -66,6 +67,8 @@ FIGURES: Final[Mapping[str, Chosen]] = {
     **dict.fromkeys(("amount_cents", "units", "least_units"), _between(1, 100)),
     **dict.fromkeys(("most_units", "cost_units"), _between(1000, 10**6)),
     **dict.fromkeys(("sold_at", "returned_at", "member_since"), PAST),
+    "from_at": _days(-60, -31),
+    "until_at": _days(-30, -1),
     **dict.fromkeys(("starts_at", "valid_from", "opens_at"), SOON),
     **dict.fromkeys(("ends_at", "valid_until", "closes_at", "expires_at"), LATER),
     "scopes": lambda chance: chance.sample(
@@ -96,7 +99,7 @@ class Cast:
     @classmethod
     async def gather(cls, caller: Caller) -> "Cast":
         """Found a programme and everything that stands in it."""
-        shop = await found(caller)
+        shop = await found(caller, funding="prepaid")
         installations = "/v1/installations"
         said = {"partner_id": shop.partner_id, "store_id": shop.store_id, "name": "Loja"}
         generic = {
@@ -111,7 +114,10 @@ class Cast:
         terminal = await shop.caller.make(f"/v1/partners/{shop.partner_id}/terminals", enrolled)
         cast = cls(shop, system, terminal["terminal_id"], HmacFields((terminal["secret"].encode(),)))
         cast.standing |= {"partner_id": shop.partner_id, "store_id": shop.store_id, "installation_id": system}
-        cast.standing["terminals_at"] = ours
+        store = {"connector": "shopify", "config": SHOPIFY, **said, "name": "Loja virtual"}
+        signing = (await shop.caller.make(installations, store))["installation_id"]
+        cast.standing |= {"terminals_at": ours, "shop_at": signing}
+        await cast.post(f"/v1/partners/{shop.partner_id}/packs", {"units": RICH})
         return cast
 
     @property
@@ -283,6 +289,11 @@ async def _of_voucher(cast: Cast, name: str) -> Any:
     return (await _voucher(cast))[name]
 
 
+async def _qr(cast: Cast) -> Any:
+    revealing = f"/v1/vouchers/{(await _voucher(cast))['voucher_id']}/reveal"
+    return (await cast.post(revealing, {"cpf": await cast.one("cpf")}))["qr"]
+
+
 MAKERS: Final[Mapping[str, Callable[[Cast], Made]]] = {
     "member_id": _member,
     "cpf": _known_cpf,
@@ -292,6 +303,7 @@ MAKERS: Final[Mapping[str, Callable[[Cast], Made]]] = {
     "voucher_id": lambda cast: _of_voucher(cast, "voucher_id"),
     "code": lambda cast: _of_voucher(cast, "code"),
     "keypad_code": lambda cast: _of_voucher(cast, "keypad_code"),
+    "qr": _qr,
     "use_id": _use,
     "spent_use_id": _spent_use,
     "sale_id": _sale,
@@ -343,6 +355,8 @@ COINED: Final[Mapping[tuple[str, str], str]] = {
     ("register_member", "cnpj"): "coined_cnpj",
     ("add_dependent", "cpf"): "coined_cpf",
     ("add_dependent", "cnpj"): "coined_cnpj",
+    ("begin_sign_in", "installation_id"): "shop_at",
+    ("begin_backfill", "installation_id"): "shop_at",
     ("enrol_terminal", "installation_id"): "terminals_at",
     ("install_connector", "name"): "coined_ref",
     ("roll_back_use", "use_id"): "spent_use_id",
@@ -357,9 +371,31 @@ class Real:
     cast: Cast
     operation_id: str
     writes: bool
+    fields: set[str]
+    of_a_person: bool
+
+    async def body(self, said: Any) -> Any:
+        """Return a whole body with what its fields need of each other."""
+        made = await self.all_of(said)
+        if not isinstance(made, dict):
+            return made
+        if "keypad_code" in self.fields or ("cnpj" in made and self.of_a_person):
+            made |= {"cpf": await self.cast.one("cpf"), **({"cnpj": None} if "cnpj" in made else {})}
+        if made.get("cashback_bps") is not None:  # the programme counts points
+            made["rate_micro"] = made.pop("cashback_bps")
+        if "config" in self.fields:
+            made["config"] = _config(self.cast)
+        if {"kind", "cost_units"} <= self.fields:  # only a cash-out has no price
+            price = {name: FIGURES[name](self.cast.chance) for name in ("cost_units", "amount_cents")}
+            made |= {**price, "auto_issue": False}
+        if "partner_id" in self.fields:
+            made["partner_id"] = self.cast.shop.partner_id
+        return made
 
     async def all_of(self, said: Any) -> Any:
         """Return `said` with each known name's value replaced; a null stays."""
+        if isinstance(said, float) and said.is_integer():
+            return int(said)  # JSON Schema calls 1.0 an integer; the API takes none for money
         if isinstance(said, list):
             return [await self.all_of(value) for value in said]
         if not isinstance(said, dict):
@@ -374,6 +410,6 @@ class Real:
         if coined in FIGURES:
             return FIGURES[coined](self.cast.chance)
         if coined in MAKERS or coined in self.cast.standing:
-            lasting = coined in STANDING or not self.writes
+            lasting = coined in STANDING or coined not in MAKERS or not self.writes
             return await (self.cast.one(coined) if lasting else self.cast.another(coined))
         return await self.all_of(value)

@@ -185,7 +185,7 @@ async def test_a_refused_cashout_leaves_the_books_as_they_were(migrated_url: str
         path = f"/v1/members/{ana['member_id']}"
         await shop.caller.make("/v1/sales", shop.sale(cpf=ANA), "k1")
         before = await caller.world.read(t.posting)
-        for n, units in enumerate((151, 10**11)):
+        for n, units in enumerate((151, 10**10 - 1)):
             refused = await shop.caller.post(f"{path}/cashouts", {"units": units}, f"c{n}")
             assert code(refused) == (422, "insufficient_balance")
         await shop.caller.patch(path, {"blocked": True}, 1)
@@ -193,7 +193,7 @@ async def test_a_refused_cashout_leaves_the_books_as_they_were(migrated_url: str
         assert code(blocked) == (422, "redemption_blocked")
         stranger = await shop.caller.post("/v1/members/mem_x/cashouts", {"units": 1}, "c4")
         assert code(stranger) == (404, "not_found")
-        for odd in (0, -1, 10**11 + 1, 1.0, "1"):
+        for odd in (0, -1, 10**10, 1.0, "1"):
             assert (
                 await shop.caller.post(f"{path}/cashouts", {"units": odd}, f"odd{odd}")
             ).status_code == 422

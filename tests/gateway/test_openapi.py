@@ -24,13 +24,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from adapters.ecommerce.shopify.connector import connector as shopify
 from gateway.http.api import build_api
 from tests.gateway import real_values
 from tests.gateway.caller import Caller, open_caller
 from tests.gateway.real_values import SYSTEM, Cast, Real
 from tests.gateway.world import NAMESPACE
 
-EXAMPLES = 40
+EXAMPLES = 100
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -57,7 +58,7 @@ class Stage:
     def __init__(self, database_url: str) -> None:
         self._runner = asyncio.Runner()
         self._stack = AsyncExitStack()
-        self.caller: Caller = self.run(self._stack.enter_async_context(open_caller(database_url)))
+        self.caller: Caller = self.run(self._stack.enter_async_context(open_caller(database_url, shopify)))
 
     def run(self, coroutine: Any) -> Any:
         """Return what `coroutine` returns."""
@@ -87,6 +88,8 @@ class Played:
         self.raw = operation.definition.raw
         self.cast: Cast = stage.run(Cast.gather(stage.caller))
         self.headers = {parameter.name for parameter in operation.headers}
+        self.fields = _fields(self.raw)
+        self.etags: dict[str, str] = {}
         self.heard: Counter[tuple[int, str]] = Counter()
         self.cursors: list[str] = []
 
@@ -112,8 +115,13 @@ class Played:
         return answer
 
     async def _make_real(self, case: Any) -> None:
-        writes = case.method != "GET"
-        real = Real(self.cast, self.raw["operationId"], writes)
+        real = Real(
+            self.cast,
+            self.raw["operationId"],
+            writes=case.method != "GET",
+            fields=self.fields,
+            of_a_person="voucher_id" in case.path_parameters,
+        )
         path = {name: await real.named(name, value) for name, value in case.path_parameters.items()}
         case.path_parameters = path
         case.query = {name: await real.named(name, value) for name, value in (case.query or {}).items()}
@@ -125,11 +133,13 @@ class Played:
         if "If-Match" in self.headers:
             case.headers["If-Match"] = await self._version(case.formatted_path)
         if case.body is not NOT_SET:
-            case.body = await real.all_of(case.body)
+            case.body = await real.body(case.body)
 
     async def _version(self, path: str) -> str:
-        answer = await self.cast.shop.caller.get(path)
-        return answer.headers.get("etag", '"1"')
+        """Return the entity tag of what stands at `path` now; of what was never changed it is the first."""
+        if path not in self.etags:
+            self.etags[path] = (await self.cast.shop.caller.get(path)).headers.get("etag", '"1"')
+        return self.etags[path]
 
     def _credentials(self, body: bytes) -> dict[str, str]:
         match self.raw["security"]:
@@ -143,11 +153,20 @@ class Played:
                 return self.cast.proof(SYSTEM, NAMESPACE, body)
 
     def _listen(self, answer: httpx.Response) -> None:
+        if "etag" in answer.headers:
+            self.etags[answer.url.path] = answer.headers["etag"]
         said = answer.json() if "json" in answer.headers.get("content-type", "") else {}
         places = ",".join(error["pointer"] for error in said.get("errors", ()))
         self.heard[answer.status_code, f"{said['code']} {places}" if answer.is_error else ""] += 1
         if isinstance(said.get("next_cursor"), str):
             self.cursors.append(said["next_cursor"])
+
+
+def _fields(raw: Any) -> set[str]:
+    """Return the names of the fields that an operation's body may have."""
+    told = raw.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    schema = DOCUMENT["components"]["schemas"].get(told.get("$ref", "").rpartition("/")[2], told)
+    return set(schema.get("properties", ()))
 
 
 _OURS = {

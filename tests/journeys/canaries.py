@@ -56,14 +56,27 @@ def traces_in(blob: bytes) -> set[str]:
     }
 
 
+FRESH, FRESH_CPF = "~n~", "~cpf~"
+"""Stand in a body for a number that nothing had before, and for the CPF of somebody new."""
+
+
 @dataclass(frozen=True)
 class Call:
-    """One request to be; a body that is text is sent as it stands."""
+    """One request to be; a body that is text is sent as it stands.
+
+    `only` names the one field in which canaries are planted, `nonce` is what a signed request is told by.
+    """
 
     method: str
     path: str
     body: Any = None
     headers: tuple[tuple[str, str], ...] = ()
+    only: str = ""
+    nonce: str = ""
+
+
+SIGNED = ("/in/", "/v1/terminal/", "/checkout/")
+"""Lanes that prove themselves otherwise than by an API key."""
 
 
 class Routes:
@@ -75,6 +88,7 @@ class Routes:
         self._operations = [
             (method.upper(), path, operation)
             for path, methods in document["paths"].items()
+            if not path.startswith(SIGNED)
             for method, operation in methods.items()
         ]
 
@@ -121,38 +135,9 @@ class Routes:
         return path
 
 
-REFERENCES = frozenset(
-    {
-        "keys",
-        "links",
-        "value",
-        "launch_ref",
-        "return_ref",
-        "merchant_ref",
-        "terminal_ref",
-        "operator_ref",
-        "serial",
-    }
-    | {"reservation"}
-    | {"voucher_codes", "code", "space", "key"}
-)
-"""Identities that other systems chose: kept word for word, else a sale could not be found by its own name.
-
-A till's number of eleven digits and a CPF look alike. Card numbers among them are refused all the same.
-"""
-AMOUNTS = frozenset({"amount_cents", "captured_cents", "gross_cents", "units", "quantity_milli"})
-"""Eleven digits are a plain amount, too."""
-SHOWN_NAMES = "name"
-"""What an operator calls a programme, a partner, a store: shown to everybody, and any name may be a person's."""
-
-
 def _is_its_place(canary: Canary, name: str) -> bool:
-    """Whether a field is where such a value may be, so that nothing is betrayed by keeping it."""
-    if name in REFERENCES:
-        return True
-    if name in AMOUNTS:
-        return canary.kind == "cpf"
-    return name == SHOWN_NAMES and canary.kind == "holder"
+    """Whether a field is where such a value may be: a shown name, of a shop say, may be a person's name."""
+    return name == "name" and canary.kind == "holder"
 
 
 def flown(calls: Iterable[Call]) -> Iterator[Call]:
@@ -165,24 +150,33 @@ def flown(calls: Iterable[Call]) -> Iterator[Call]:
 
 def planted(call: Call, canary: Canary, writing: str, *, as_number: bool) -> Iterator[Call]:
     """Yield `call` with `writing` in each field of its body, then in its path, its query and its headers."""
-    if call.body is not None:
-        for place in _leaves(call.body):
-            if _is_its_place(canary, [part for part in place if isinstance(part, str)][-1]):
-                continue
-            yield replace(call, body=_with(call.body, place, int(writing) if as_number else writing))
+    for place in () if call.body is None else _leaves(call.body):
+        name = next((part for part in reversed(place) if isinstance(part, str)), "")
+        if (call.only or name) == name and not _is_its_place(canary, name):
+            yield replace(call, body=_with(call.body, place, writing))
+            if as_number:
+                yield replace(call, body=_with(call.body, place, int(writing)))
+    if call.only:
+        return
+    if isinstance(call.body, dict):
         yield replace(call, body={**call.body, writing: writing, "unknown": writing})
         if "answer" in call.body:  # what a payment application really appends
-            card = f"{call.body['answer']}&pan={quote(writing)}&cardholder_name={quote(writing)}&cpf={quote(writing)}"
-            yield replace(call, body={**call.body, "answer": card})
+            card = f"&pan={quote(writing)}&cardholder_name={quote(writing)}&cpf={quote(writing)}"
+            yield replace(call, body={**call.body, "answer": call.body["answer"] + card})
+            yield replace(
+                call, body={**call.body, "answer": f"{call.body['answer']}&order_id={quote(writing)}"}
+            )
+            atk = f"ponte://pay-response?code=0&success=true&amount=1000&atk={quote(writing)}"
+            yield replace(call, body={**call.body, "answer": atk})
         yield replace(call, body=json.dumps(call.body)[:-1] + f',"{writing}')
     yield replace(call, path=f"{call.path}/{quote(writing)}")
+    yield replace(call, path=f"{call.path.rpartition('/')[0]}/{quote(writing)}")
     yield replace(call, path=f"{call.path}?cursor={quote(writing)}&limit={quote(writing)}&x={quote(writing)}")
     yield replace(
         call, headers=(("idempotency-key", writing), ("if-match", writing), ("user-agent", writing))
     )
-    yield replace(
-        call, headers=(("authorization", writing), ("x-ponte-nonce", writing), ("x-request-id", writing))
-    )
+    yield replace(call, headers=(("authorization", writing), ("x-request-id", writing)))
+    yield replace(call, nonce=writing)
 
 
 def _leaves(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

@@ -49,4 +49,4 @@ def provider_keys(config: VtexConfig) -> tuple[str, str]:
 
 def order_key(order_id: str, config: VtexConfig) -> Key:
     """Return the identity of an order. A purchase from two sellers is two orders, `-01` and `-02`."""
-    return Key(f"order:{config.account}", order_id)
+    return Key(f"order:vtex-{config.account}", order_id)
