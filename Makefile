@@ -27,7 +27,7 @@ test: $(TESTS) ## run every test, on SQLite and PostgreSQL
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-peers: $(TESTS) $(VENDURE) $(OSCAR) ## play against a real Vendure store (needs node and npm) and a real Oscar shop
-	@$(BIN)/python -m pytest tests/peers $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/peers $(ARGS)
 
 check: $(TESTS) ## lint, format, types, rooms and doors, house style
 	$(BIN)/ruff check .

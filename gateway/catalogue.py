@@ -40,9 +40,7 @@ class Catalogue:
         self._connectors = dict(connectors)
 
     @classmethod
-    def load(
-        cls, points: Iterable[EntryPoint] | None = None, *, folder: Path | None = None
-    ) -> "Catalogue":
+    def load(cls, points: Iterable[EntryPoint] | None = None, *, folder: Path | None = None) -> "Catalogue":
         """Return every installed connector, and those in `folder`. Refuses (`CatalogueRefused`) unusable ones."""
         found: list[AnyConnector] = []
         faults: list[str] = []

@@ -176,7 +176,7 @@ def new_connector(
 
 
 @app.command("try")
-def try_connector(
+def try_connector(  # noqa: PLR0913 -- one parameter an option
     connector: Annotated[str, typer.Argument(help="Folder, file or slug of a connector.")],
     sample: Annotated[
         str | None, typer.Argument(help="A sample, by file or by name; none: every sample it has.")

@@ -27,6 +27,9 @@ _TEXTS: Final = {
     "voucher_return": "Devolução de voucher",
     "writeoff": "Perdão do saldo devedor",
 }
+KINDS: Final = frozenset(_TEXTS)
+"""Movements that change a wallet, of which its statement speaks; the others move what had left it."""
+
 _WORDS: Final[dict[Unit, dict[str, str]]] = {
     "points": {"currency": "pontos", "withdrawal": "Resgate de pontos"},
     "cashback": {"currency": "cashback", "withdrawal": "Saque de cashback"},

@@ -18,7 +18,7 @@ from contracts.conformance.folders import Folder, folder_of_slug, open_folder
 from contracts.conformance.samples import Exchange, Sample, Unreadable, read
 from contracts.connector import AnyConnector
 from contracts.errors import ConnectorError, Forged, RetryLater, SignInAgain
-from contracts.facts import Customer, DocumentEvidence, Ignored, PaymentEvidence
+from contracts.facts import AnyFact, DocumentEvidence, Evidence, Ignored, PaymentEvidence
 from contracts.http import Delivery, Reply
 from contracts.money import brl
 from gateway.catalogue import Catalogue, UnknownConnector, connector_at, connectors_in
@@ -70,11 +70,11 @@ def show(named: str, sample: str | None, told: Told | None, folder: Path | None,
     found = _found(named, folder)
     try:
         if sample is None and told is None:
-            return _show_all([_tried(each, found.connector) for each in found.samples], as_json=as_json)
+            return _show_all([tried(each, found.connector) for each in found.samples], as_json=as_json)
         if sample is not None and told is not None:
             raise CommandRefused("Give a sample or --file, not both.")
         one = _sample(found, sample) if told is None else _payload(found, told)
-        return _show_one(_tried(one, found.connector), one, found.connector, as_json=as_json)
+        return _show_one(tried(one, found.connector), one, found.connector, as_json=as_json)
     except Unreadable as refused:
         raise CommandRefused(f"{refused}.") from None
 
@@ -111,7 +111,7 @@ def _plain(tried: Tried) -> dict[str, Any]:
     return {"result": tried.outcome.plain, "asked": asked}
 
 
-def _tried(sample: Sample, connector: AnyConnector) -> Tried:
+def tried(sample: Sample, connector: AnyConnector) -> Tried:
     try:
         return Tried(sample.name, hold(sample, connector), "")
     except (OffScript, Unreadable) as error:
@@ -119,7 +119,9 @@ def _tried(sample: Sample, connector: AnyConnector) -> Tried:
     except Exception as error:  # noqa: BLE001 the author's code may raise anything, and is to be told where
         place = extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}, line {place.lineno}"
-        return Tried(sample.name, None, f"{type(error).__name__} escapes from {place.name} ({where}): {error}")
+        return Tried(
+            sample.name, None, f"{type(error).__name__} escapes from {place.name} ({where}): {error}"
+        )
 
 
 def _unproved(sample: Sample, connector: AnyConnector) -> str:
@@ -210,23 +212,20 @@ def _failure(error: ConnectorError) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _fact(fact: Any) -> str:
+def _fact(fact: AnyFact) -> str:
     match fact:
         case Ignored():
             return f"Ignored: {fact.reason}"
         case DocumentEvidence():
-            cents, returned_cents = fact.total_cents, fact.returned_cents
+            return _evidence(fact, fact.total_cents, fact.returned_cents)
         case PaymentEvidence():
-            cents, returned_cents = fact.captured_cents, fact.returned_cents or 0
+            return _evidence(fact, fact.captured_cents, fact.returned_cents)
         case _:
             return str(fact.about)
-    key = fact.keys[0]
+
+
+def _evidence(fact: Evidence, amount_cents: int | None, returned_cents: int | None) -> str:
+    key, amount = fact.keys[0], "of an unstated amount" if amount_cents is None else brl(amount_cents)
     back = f", {brl(returned_cents)} given back" if returned_cents else ""
-    return (
-        f"{fact.about} {key.kind} {key.value} {fact.state}"
-        f" {'of an unstated amount' if cents is None else brl(cents)}{back}{_whose(fact.customer)}"
-    )
-
-
-def _whose(customer: Customer | None) -> str:
-    return "" if customer is None else ", with a customer"
+    whose = "" if fact.customer is None else ", with a customer"
+    return f"{fact.about} {key.kind} {key.value} {fact.state} {amount}{back}{whose}"

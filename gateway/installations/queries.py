@@ -131,6 +131,20 @@ def due_deliveries(conn: Connection, now: datetime, limit: int) -> list[dict[str
     return [dict(row) for row in conn.execute(query).mappings()]
 
 
+def kept_delivery(conn: Connection, delivery_id: str) -> dict[str, Any] | None:
+    """Return a delivery of any programme, sealed, with the connector and the sealed config it came by."""
+    of_programme = t.installation.c.programme_id == t.delivery.c.programme_id
+    query = (
+        select(t.delivery, t.installation.c.connector, t.installation.c.config_sealed)
+        .join(
+            t.installation, of_programme & (t.installation.c.installation_id == t.delivery.c.installation_id)
+        )
+        .where(t.delivery.c.delivery_id == delivery_id)
+    )
+    row = conn.execute(query).mappings().one_or_none()
+    return None if row is None else dict(row)
+
+
 def deliveries(
     conn: Connection,
     programme_id: str,

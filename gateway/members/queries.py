@@ -11,6 +11,7 @@ from gateway.ledger import queries as ledger
 from gateway.privacy import ProgrammeKeys
 from gateway.store import rows
 from gateway.store import tables as t
+from loyalty import statement
 from loyalty.accounts import Account, Movement, Posting
 from loyalty.programme import Membership, in_force
 from loyalty.statement import Purchase
@@ -118,7 +119,9 @@ def movements(conn: Connection, at: MemberRef, before_id: str | None, limit: int
     """Return up to `limit` movements of a wallet below `before_id`, last learned first."""
     m = t.movement.c
     query = select(t.movement).where(
-        m.programme_id == at[0], or_(m.member_id == at[1], m.counterpart_id == at[1])
+        m.programme_id == at[0],
+        or_(m.member_id == at[1], m.counterpart_id == at[1]),
+        m.kind.in_(sorted(statement.KINDS)),
     )
     if before_id is not None:
         query = query.where(m.movement_id < before_id)

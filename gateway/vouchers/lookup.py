@@ -53,7 +53,10 @@ def typed_keypad_code(text: str, document: str) -> Typed:
 
 def scanned(text: str, document: str | None = None) -> Typed:
     """Return the code in a QR; who signed it is seen at the look-up. Refused: `Mistyped`."""
-    ticket = tickets.unpacked(tickets.read(text)[: tickets.BODY_BYTES])
+    signed = tickets.read(text)
+    if len(signed) != tickets.BODY_BYTES + qr.SIGNATURE_BYTES:
+        raise Mistyped
+    ticket = tickets.unpacked(signed[: tickets.BODY_BYTES])
     return Typed("code_hash", ticket.code, document, text)
 
 

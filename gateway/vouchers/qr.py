@@ -15,6 +15,8 @@ from loyalty import qr
 from loyalty.codes import Mistyped
 from loyalty.qr import BODY_BYTES, KEY_ID_BYTES, Ticket
 
+SIGNATURE_BYTES = 64
+
 
 def text(keys: ProgrammeKeys, voucher: Mapping[str, Any], code: str) -> str:
     """Return what the QR of a voucher row says; `code` is its bare code."""

@@ -34,6 +34,7 @@ from contracts.checkout import (
 from contracts.errors import Forged, Malformed
 from contracts.giftcards import provider
 from contracts.http import Delivery, Reply
+from contracts.money import CENTS_MAX
 
 NOW = datetime(2031, 1, 9, 15, 0, tzinfo=UTC)
 BASE = "/checkout/ins_1"
@@ -353,7 +354,7 @@ def test_a_settlement_and_a_cancellation_with_one_number_are_two_requests() -> N
         ("25", 2500),
         ("25.000", 2500),
         ("1e2", 10000),
-        ("999999999.99", 99999999999),
+        ("99999999.99", 9_999_999_999),
     ],
 )
 def test_reais_become_centavos_digit_by_digit(written: str, amount_cents: int) -> None:
@@ -373,7 +374,7 @@ def test_what_is_no_amount_of_reais_is_misread(written: str) -> None:
         asked("POST", "/giftcards/vou_24/transactions", body)
 
 
-@given(st.integers(min_value=0, max_value=100_000_000_000))
+@given(st.integers(min_value=0, max_value=CENTS_MAX))
 def test_every_centavo_is_written_with_two_places(amount_cents: int) -> None:
     entry = said(Settle("vou_24", "use_9", amount_cents, "r"), Entry("r", amount_cents, NOW))
     assert isinstance(entry, dict)

@@ -145,7 +145,10 @@ def flown(calls: Iterable[Call]) -> Iterator[Call]:
     for call in calls:
         for canary in CANARIES:
             for name, writing in canary.writings.items():
-                yield from planted(call, canary, writing, as_number=name == "integer" and writing.isdigit())
+                if name != "integer":
+                    yield from planted(call, canary, writing, as_number=False)
+                elif writing.isdigit():  # else, and elsewhere than in a body, the same as bare
+                    yield from planted(call, canary, writing, as_number=True)
 
 
 def planted(call: Call, canary: Canary, writing: str, *, as_number: bool) -> Iterator[Call]:
@@ -153,10 +156,8 @@ def planted(call: Call, canary: Canary, writing: str, *, as_number: bool) -> Ite
     for place in () if call.body is None else _leaves(call.body):
         name = next((part for part in reversed(place) if isinstance(part, str)), "")
         if (call.only or name) == name and not _is_its_place(canary, name):
-            yield replace(call, body=_with(call.body, place, writing))
-            if as_number:
-                yield replace(call, body=_with(call.body, place, int(writing)))
-    if call.only:
+            yield replace(call, body=_with(call.body, place, int(writing) if as_number else writing))
+    if call.only or as_number:
         return
     if isinstance(call.body, dict):
         yield replace(call, body={**call.body, writing: writing, "unknown": writing})
@@ -172,11 +173,9 @@ def planted(call: Call, canary: Canary, writing: str, *, as_number: bool) -> Ite
     yield replace(call, path=f"{call.path}/{quote(writing)}")
     yield replace(call, path=f"{call.path.rpartition('/')[0]}/{quote(writing)}")
     yield replace(call, path=f"{call.path}?cursor={quote(writing)}&limit={quote(writing)}&x={quote(writing)}")
-    yield replace(
-        call, headers=(("idempotency-key", writing), ("if-match", writing), ("user-agent", writing))
-    )
-    yield replace(call, headers=(("authorization", writing), ("x-request-id", writing)))
-    yield replace(call, nonce=writing)
+    named = ("idempotency-key", "if-match", "user-agent", "x-request-id")
+    yield replace(call, headers=tuple((name, writing) for name in named), nonce=writing)
+    yield replace(call, headers=(("authorization", writing),))
 
 
 def _leaves(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

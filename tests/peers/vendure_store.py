@@ -48,7 +48,7 @@ class VendureStore:
         """Install the shipped plug-in as a merchant would, start, log in and stock the store."""
         if not (HERE / "node_modules" / "@vendure").is_dir():
             raise RuntimeError("the Vendure store is not installed: make test-peers installs it")
-        shutil.copytree(PLUGIN, HERE / "node_modules" / "ponte-vendure", dirs_exist_ok=True)
+        _copy_whole(PLUGIN, HERE / "node_modules" / "ponte-vendure")
         self.process = self._run()
         deadline = time.monotonic() + START_WITHIN_SECONDS
         while not (listening := [line for line in self._lines() if line.startswith('{"port"')]):
@@ -170,3 +170,12 @@ class Shopper:
         await self.fill(quantity, coupon)
         code: str = (await self.pay())["code"]
         return code
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    """Copy a folder of files so that a store which starts at this moment never reads half of one."""
+    target.mkdir(exist_ok=True)
+    for file in source.iterdir():
+        spare = target / f"{file.name}.{os.getpid()}"
+        shutil.copy(file, spare)
+        spare.replace(target / file.name)
