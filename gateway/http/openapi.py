@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from contracts.signatures import HmacFields
 from gateway.http.schemas import Shown
-from gateway.http.terminal import STATUS_OF, ReserveBody, ResultBody
+from gateway.http.terminal import STATUS_OF, RedeemBody, ReserveBody, ResultBody, VoucherBody
 from gateway.problems import KINDS, MEDIA_TYPE, with_problems
 
 PROBLEM: Final = "#/components/schemas/Problem"
@@ -94,6 +94,32 @@ class ReservationClosed(Shown):
     state: Literal["used", "closed", "expired"]
 
 
+class VoucherKey(Shown):
+    """What the programme's QR codes are signed with (Ed25519), in hexadecimal: a device may check them offline."""
+
+    key_id: str
+    public_key: str
+
+
+class Quoted(Shown):
+    """What a voucher would take off this order; nothing is held."""
+
+    display_number: int
+    discount_cents: int
+    free_cents: int
+
+
+class Used(Shown):
+    """One purchase's use of a voucher. `amount_cents` is what this request moved, or had moved when `repeated`."""
+
+    use_id: str
+    display_number: int
+    state: str
+    amount_cents: int
+    spent_cents: int
+    repeated: bool
+
+
 class Health(Shown):
     """The process lives, or would take a sale."""
 
@@ -119,6 +145,11 @@ class Lane(NamedTuple):
 
 _RESERVATION = "/v1/terminal/reservations/{reservation}"
 
+_VOUCHERS = "/v1/terminal/vouchers"
+_PRESENTED = (
+    *_SIGNED, "invalid", "document_invalid", "voucher_mistyped", "voucher_not_accepted", "too_many_requests"
+)  # fmt: skip
+
 LANES: Final[tuple[Lane, ...]] = (
     Lane(
         "post", "/in/{installation_id}", "deliver",
@@ -141,6 +172,23 @@ LANES: Final[tuple[Lane, ...]] = (
     Lane(
         "post", "/v1/terminal/results", "terminal_report", "Report the device's answer; hear what to print.",
         {200: (Reported,)}, (*_SIGNED, "invalid", "nonce_reused"), ResultBody,
+    ),
+    Lane(
+        "get", f"{_VOUCHERS}/key", "terminal_voucher_key", "Show the key that the programme's QR codes are signed with.",
+        {200: (VoucherKey,)}, _SIGNED,
+    ),
+    Lane(
+        "post", f"{_VOUCHERS}/quote", "terminal_quote", "Ask what a voucher takes off an order.",
+        {200: (Quoted,)}, _PRESENTED, VoucherBody,
+    ),
+    Lane(
+        "post", f"{_VOUCHERS}/redeem", "terminal_redeem", "Spend a voucher on a purchase that is about to be paid.",
+        {200: (Used,)}, (*_PRESENTED, "nonce_reused"), RedeemBody,
+    ),
+    Lane(
+        "post", f"{_VOUCHERS}/uses/{{use_id}}/rollback", "terminal_give_back",
+        "Give back what was redeemed for a purchase that nobody paid.",
+        {200: (Used,)}, (*_SIGNED, "use_unknown", "nonce_reused"),
     ),
     Lane("get", "/livez", "livez", "Whether the process lives.", {200: (Health,)}, ()),
     Lane("get", "/readyz", "readyz", "Whether it would take a sale.", {200: (Health,)}, ("not_ready",)),
@@ -230,7 +278,8 @@ def _operation(lane: Lane, names: Mapping[Any, dict[str, Any]]) -> dict[str, Any
 
 
 def _lane_parameters(lane: Lane) -> list[dict[str, Any]]:
-    patterns = {"installation_id": "^[A-Za-z0-9_]{1,64}$", "reservation": "^[1-9][0-9]{0,18}$"}
+    ours = "^[A-Za-z0-9_]{1,64}$"
+    patterns = {"installation_id": ours, "use_id": ours, "reservation": "^[1-9][0-9]{0,18}$"}
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": pattern}}
         for name, pattern in patterns.items()

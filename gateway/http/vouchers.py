@@ -159,7 +159,7 @@ def issued_answer(issued: Issued) -> Answer:
     return told(201, VoucherIssued(**shown))
 
 
-@router.post("/lookup", responses=refuses("not_found"))
+@router.post("/lookup", responses=refuses("not_found", "invalid", "too_many_requests"))
 async def look_up_voucher(
     request: Request, said: Presented, caller: Principal = requires("vouchers:read")
 ) -> VoucherShown:

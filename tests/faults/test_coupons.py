@@ -9,6 +9,7 @@ import pytest
 
 from contracts.facts import Key, State, VoucherUse
 from gateway.context import Context
+from gateway.coupons.actions import LEASE_SECONDS, claim
 from gateway.store import Connection
 from gateway.store import tables as t
 from gateway.vouchers.statements import Stated, record
@@ -120,6 +121,26 @@ async def test_f66_a_store_that_is_busy_is_left_alone_and_another_store_is_serve
         assert busy.coupons == {}
         await until_quiet(caller)
         assert busy.coupons == {voucher["code"]: 1}
+
+
+async def test_f50_a_hub_that_dies_between_the_coupon_and_its_note_makes_no_second_one(
+    migrated_url: str,
+) -> None:
+    store = LossyStore()
+    async with open_caller(migrated_url, lossy) as caller, opened(store) as url:
+        shop = await found(caller)
+        await installed(shop, url)
+        await rounds(caller)
+        [voucher] = await issued(shop, 1)
+        [coupon] = await caller.world.read(t.coupon)
+        at = (coupon["programme_id"], coupon["voucher_id"], coupon["installation_id"])
+        [errand] = await caller.world.hub.submit(claim, (at,))
+        store.serve("POST", "/coupons", f'{{"code": "{errand.coupon.code}", "cents": 1}}'.encode())
+        assert await run_due(caller.world.hub) == 0
+        caller.world.clock.advance(timedelta(seconds=LEASE_SECONDS))
+        await until_quiet(caller)
+        assert store.created == [voucher["code"]]
+        assert await states(caller) == ["published"]
 
 
 @pytest.mark.parametrize("status", [500, 503])

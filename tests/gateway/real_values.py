@@ -360,6 +360,7 @@ COINED: Final[Mapping[tuple[str, str], str]] = {
     ("enrol_terminal", "installation_id"): "terminals_at",
     ("install_connector", "name"): "coined_ref",
     ("roll_back_use", "use_id"): "spent_use_id",
+    ("terminal_give_back", "use_id"): "spent_use_id",
 }
 """Where a name means something else than it does everywhere: an operation that brings the thing into being."""
 

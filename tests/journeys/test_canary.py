@@ -34,6 +34,12 @@ from tests.servers import Postgres
 
 CHATTY = "tests.journeys.chatty_hub"
 LINES = 16
+KEPT_AS_TOKENS = {
+    "coverage.merchant", "evidence.body", "evidence_key.value", "merchant.merchant_ref", "nonce.nonce",
+    "operator.operator_ref", "sale.first_value", "terminal.serial", "voucher_entry.request_ref",
+    "voucher_use.order_ref", "voucher_use.request_ref",
+}  # fmt: skip
+"""Columns for what other systems choose: a CPF, a card or a name that stands in one is kept as a token."""
 NUMBERS = count()
 
 
@@ -252,6 +258,23 @@ async def columns_that_betray(server: Postgres, database: str) -> dict[str, set[
         await connection.close()
     assert rows > 100
     return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_f101_with_the_mask_off_references_are_found_in_every_column_that_keeps_one(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    database = await asyncio.to_thread(postgres.create_database)
+    url = postgres.url(database)
+    hub = HubProcess(tmp_path, url, program=(CHATTY, "--unmasked"), PONTE_UNSAFE_DATABASE="1")
+    try:
+        aviary = await open_aviary(hub, url)
+        await aviary.fly(aviary.taken())
+        found = await columns_that_betray(postgres, database)
+    finally:
+        hub.close()
+    assert found.keys() >= KEPT_AS_TOKENS
 
 
 async def heard(folder: Path, *flags: str) -> set[str]:
