@@ -4,7 +4,7 @@ Rows are the truth: the loop only looks which of them are due.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import structlog
@@ -33,6 +33,7 @@ from gateway.store.outages import Unavailable
 from gateway.vouchers import actions as vouchers
 from gateway.vouchers import queries as voucher_queries
 
+Job: TypeAlias = Callable[[Hub], Coroutine[Any, Any, int]]
 Dossiers: TypeAlias = tuple[tuple[Scope, str], ...]
 
 BATCH = 200
@@ -44,30 +45,37 @@ _log = structlog.get_logger("ponte.worker")
 
 async def run_due(hub: Hub) -> int:
     """Do everything that is due now; return how many things were done."""
-    done = await finish_deliveries(hub)
-    done += await read_pages(hub)
-    done += await activate_awards(hub)
-    done += await expire_lots(hub)
-    done += await expire_holds(hub)
-    done += await publish_coupons(hub)
-    return done + await expire_vouchers(hub)
+    return sum([await job(hub) for job in JOBS])
 
 
 async def run_for_ever(hub: Hub, stop: asyncio.Event) -> None:
-    """Do what is due until `stop` is set; a failure is logged and tried again."""
+    """Do what is due until `stop` is set. Each job has its own pace: no slow vendor holds up the ledger."""
+    await asyncio.gather(*(_repeat(job, hub, stop) for job in JOBS))
+
+
+async def _repeat(job: Job, hub: Hub, stop: asyncio.Event) -> None:
+    """Do one job again and again; a failure is logged and tried again."""
     while not stop.is_set():
         try:
-            busy = await run_due(hub)
+            busy = await job(hub)
         except Unavailable:
             busy = 0
         except Exception:  # noqa: BLE001 -- the loop must outlive whatever one job met
-            _log.exception("worker failed")
+            _log.exception("worker failed", job=job.__name__)
             busy = 0
         if not busy:
             try:
                 await asyncio.wait_for(stop.wait(), EVERY_SECONDS)
             except TimeoutError:
                 continue
+
+
+async def keep_time(hub: Hub) -> int:
+    """Do what falls due by the clock alone: activation, expiry, and the end of promises."""
+    done = await activate_awards(hub)
+    done += await expire_lots(hub)
+    done += await expire_holds(hub)
+    return done + await expire_vouchers(hub)
 
 
 async def finish_deliveries(hub: Hub) -> int:
@@ -182,3 +190,6 @@ async def expire_vouchers(hub: Hub) -> int:
     if due:
         await hub.submit(vouchers.expire, tuple(due))
     return len(due)
+
+
+JOBS: tuple[Job, ...] = (finish_deliveries, read_pages, publish_coupons, keep_time)

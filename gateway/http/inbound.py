@@ -25,6 +25,9 @@ from gateway.problems import Problem, Send
 from gateway.store.outages import Busy, Unavailable
 
 _log = structlog.get_logger("ponte.inbound")
+DEFECTS = frozenset({"connector_bug", "intake_bug"})
+"""Why a delivery is parked although nothing is wrong with it."""
+
 _JSON = (b"content-type", b"application/json")
 
 
@@ -142,9 +145,13 @@ async def applied(hub: Hub, inbound: Inbound) -> intake.Outcome:
 async def _keep(
     hub: Hub, installed: Installed, delivery: Delivery, state: str, reason: str | None
 ) -> tuple[int, dict[str, Any]]:
-    """Keep bytes that cannot be applied now; what nobody could parse is scrubbed before it is sealed."""
+    """Keep bytes that cannot be applied now, sealed.
+
+    What nobody could parse is scrubbed first. What only a defect of ours keeps from being applied stays
+    whole: mended code must find the CPF that was sent.
+    """
     body = delivery.body
-    if state == "parked":
+    if state == "parked" and reason not in DEFECTS:
         body = mask(body.decode("utf-8", "replace")).encode()
     kept = Kept(
         installed=installed,

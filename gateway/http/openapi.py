@@ -69,7 +69,7 @@ class ReservationState(Shown):
     """Whether a sale arrived for a reservation."""
 
     reservation: str
-    state: Literal["open", "used", "closed", "expired"]
+    state: Literal["open", "used", "closed"]
     sale_id: str | None
     sale_state: str | None
     earned_units: int | None
@@ -91,7 +91,7 @@ class ReservationClosed(Shown):
     """No payment will use it any more, or one already did."""
 
     reservation: str
-    state: Literal["used", "closed", "expired"]
+    state: Literal["used", "closed"]
 
 
 class VoucherKey(Shown):
@@ -174,7 +174,7 @@ LANES: Final[tuple[Lane, ...]] = (
         {200: (Reported,)}, (*_SIGNED, "invalid", "nonce_reused"), ResultBody,
     ),
     Lane(
-        "get", f"{_VOUCHERS}/key", "terminal_voucher_key", "Show the key that the programme's QR codes are signed with.",
+        "get", f"{_VOUCHERS}/key", "terminal_voucher_key", "Show the key that signs the programme's QR codes.",
         {200: (VoucherKey,)}, _SIGNED,
     ),
     Lane(

@@ -66,7 +66,7 @@ def test_reais_become_the_centavos_they_say(written: str | int | Decimal, expect
         *[Decimal("0.001"), Decimal(-1), Decimal("9" * 50)],
     ],
 )
-def test_what_is_not_a_plain_amount_of_centavos_is_malformed(written: str | int | Decimal) -> None:
+def test_f32_what_is_not_a_plain_amount_of_centavos_is_malformed(written: str | int | Decimal) -> None:
     with pytest.raises(Malformed):
         cents(written)
 
@@ -96,7 +96,7 @@ def test_a_minus_is_read_only_when_asked_for() -> None:
         ("12", 1200),
     ],
 )
-def test_brazilian_writing_is_read(written: str, expected: int) -> None:
+def test_f32_brazilian_writing_is_read(written: str, expected: int) -> None:
     assert reais_br(written) == expected
 
 
@@ -104,7 +104,7 @@ def test_brazilian_writing_is_read(written: str, expected: int) -> None:
     "written",
     ["1,234.56", "12.34", "1.23,45", "1234.567,00", ".123,00", "1.,00", "1,", ",5", "1,005", "R$ 1,00"],
 )
-def test_misplaced_dots_and_foreign_writing_are_malformed(written: str) -> None:
+def test_f32_misplaced_dots_and_foreign_writing_are_malformed(written: str) -> None:
     with pytest.raises(Malformed):
         reais_br(written)
 

@@ -76,7 +76,8 @@ def _written(value: Any, *, ascii_only: bool) -> str:
             return f"[{','.join(_written(v, ascii_only=ascii_only) for v in value)}]"
         case list():
             said = (
-                f"{json.dumps(k, ensure_ascii=ascii_only)}:{_written(v, ascii_only=ascii_only)}" for k, v in value
+                f"{json.dumps(k, ensure_ascii=ascii_only)}:{_written(v, ascii_only=ascii_only)}"
+                for k, v in value
             )
             return f"{{{','.join(said)}}}"
         case _:
@@ -94,7 +95,9 @@ def _repeats(value: Any) -> bool:
 
 
 @given(VALUES, st.booleans())
-def test_a_document_is_refused_exactly_when_one_of_its_objects_repeats_a_key(value: Any, ascii_only: bool) -> None:
+def test_a_document_is_refused_exactly_when_one_of_its_objects_repeats_a_key(
+    value: Any, ascii_only: bool
+) -> None:
     text = f'{{"amount":1,"other":{_written(value, ascii_only=ascii_only)}}}'
     refused = _repeats(value) or "\\u0000" in json.dumps(json.loads(text)).replace("\\\\", "")
     try:

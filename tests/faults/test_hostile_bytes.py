@@ -102,7 +102,8 @@ async def test_f29_f79_text_or_figures_that_no_database_keeps_are_parked_on_both
     async with open_sender(migrated_url) as sender:
         for field in ("merchant_ref", "operator_ref", "voucher_codes", "captured_cents"):
             said = f"[{hostile}]" if field == "voucher_codes" else hostile
-            body = json.dumps({"facts": [sender.payment(**{field: "HERE"})]}).replace('"HERE"', said)
+            fact = sender.payment() | {field: "HERE"}
+            body = json.dumps({"facts": [fact]}).replace('"HERE"', said)
             answer = await sender.send(body.encode())
             assert (answer.status_code, answer.json()["outcome"]) == (202, "parked"), field
         assert await nothing_kept(sender)

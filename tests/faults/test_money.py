@@ -13,6 +13,7 @@ import pytest
 
 from adapters.stone.connector import connector as stone
 from adapters.stone.settings import StoneConfig
+from contracts.errors import Malformed
 from contracts.facts import Ignored, PaymentEvidence
 from contracts.http import Delivery
 from contracts.money import CENTS_MAX
@@ -143,6 +144,23 @@ async def test_f30_an_amount_in_another_writing_is_refused_and_never_guessed(mig
     async with open_sender(migrated_url) as sender:
         for written in ("true", "1000.0", "1e3", "null", "[1000]", "00010", *map(json.dumps, texts)):
             await _refused_as_amount(sender, written)
+
+
+async def test_f31_reais_where_centavos_stand_are_refused_on_every_way_in(migrated_url: str) -> None:
+    async with open_sender(migrated_url) as sender:
+        for written in ("10.5", "10.50", "10.00", "10e0", '"10.50"', '"10,50"', '"R$ 10,50"'):
+            await _refused_as_amount(sender, written)
+
+
+@pytest.mark.parametrize("reais", [45.9, "45.90", "45,90", "4590"])
+def test_f31_a_vendor_that_turns_to_reais_is_malformed_not_a_hundredth(reais: object) -> None:
+    body: Any = _dollars("charge_paid.http")
+    body["data"]["amount"] = body["data"]["paid_amount"] = reais
+    assert stone.webhook is not None
+    with pytest.raises(Malformed, match="amount"):
+        stone.webhook.receive(
+            Delivery(json.dumps(body).encode()), StoneConfig(account_id=body["account"]["id"])
+        )
 
 
 async def _refused_as_amount(sender: Sender, written: str) -> None:

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.core import NOT_SET
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -46,10 +47,10 @@ schemathesis.openapi.format("time-zone", real_values.ZONES)
 schemathesis.openapi.format("cursor", st.text("abcdefgh_-", min_size=1, max_size=40))
 
 DOCUMENT = build_api(cast("Any", None)).openapi()
-OPERATIONS = {
-    found.definition.raw["operationId"]: found
-    for found in (result.ok() for result in schemathesis.openapi.from_dict(DOCUMENT).get_all_operations())
-}
+OPERATIONS: dict[str, Any] = {}
+for _found in schemathesis.openapi.from_dict(DOCUMENT).get_all_operations():
+    assert isinstance(_found, Ok), _found
+    OPERATIONS[_found.ok().definition.raw["operationId"]] = _found.ok()
 
 
 class Stage:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -140,10 +140,10 @@ def _is_its_place(canary: Canary, name: str) -> bool:
     return name == "name" and canary.kind == "holder"
 
 
-def flown(calls: Iterable[Call]) -> Iterator[Call]:
+def flown(calls: Iterable[Call], canaries: Sequence[Canary] = CANARIES) -> Iterator[Call]:
     """Yield `calls` with every canary, in every writing, in every field."""
     for call in calls:
-        for canary in CANARIES:
+        for canary in canaries:
             for name, writing in canary.writings.items():
                 if name != "integer":
                     yield from planted(call, canary, writing, as_number=False)
