@@ -111,7 +111,9 @@ class ProgrammeKeys:
         return keyed.hexdigest()
 
     def token(self, text: str) -> str:
-        """Return `tok_` and 32 letters that stand for `text` within this programme, and tell nothing of it."""
+        """Return `tok_` and 32 letters that stand for `text` within this programme; a token stays as it is."""
+        if _TOKEN.fullmatch(text):
+            return text
         keyed = self._reference.copy()
         keyed.update(text.encode())
         return "tok_" + keyed.digest()[:_TOKEN_BYTES].hex().translate(_LETTERS)
@@ -119,11 +121,10 @@ class ProgrammeKeys:
     def reference(self, text: str) -> str:
         """Return what a reference of another system is kept and looked up as: itself, or tokens where personal.
 
-        The same reference always becomes the same, and a token stays as it is. Slashes divide: of `refund/` and
-        a CPF the first part stays readable.
+        The same reference always becomes the same. Slashes divide: of `refund/` and a CPF the first part stays.
         """
         if "/" not in text:
-            return self.token(text) if may_be_personal(text) and not _TOKEN.fullmatch(text) else text
+            return self.token(text) if may_be_personal(text) else text
         parts = "/".join(map(self.reference, text.split("/")))
         return self.token(text) if len(parts) > _REFERENCE_MAX or may_be_personal(parts) else parts
 

@@ -173,21 +173,26 @@ def change_state(
 
 
 def keep(context: Context, conn: Connection, items: Sequence[Kept]) -> list[str]:
-    """Store deliveries that wait or are parked, each once; return their ids."""
+    """Store deliveries that wait or are parked; return their ids. The same bytes are one delivery.
+
+    One that asks its vendor is asked again when it comes again: a thin hint of a second change may be the
+    first one byte for byte, and only the answer tells them apart.
+    """
     at = [(i.installed.programme_id, i.installed.installation_id, i.body_hash) for i in items]
     by = ("programme_id", "installation_id", "body_hash")
     known = {
-        (row["programme_id"], row["installation_id"], row["body_hash"]): row["delivery_id"]
+        (row["programme_id"], row["installation_id"], row["body_hash"]): row
         for row in rows.fetch(conn, t.delivery, by, at)
     }
-    fresh, answers = [], []
+    written: list[dict[str, Any]] = []
     for item, place in zip(items, at, strict=True):
-        if place not in known:
-            known[place] = context.ids.new("dlv")
-            fresh.append(_delivery_row(item, known[place]))
-        answers.append(known[place])
-    rows.insert(conn, t.delivery, fresh)
-    return answers
+        before = known.get(place)
+        if before is None or (item.state == "waiting" and before["state"] != "waiting"):
+            delivery_id = context.ids.new("dlv") if before is None else before["delivery_id"]
+            known[place] = _delivery_row(item, delivery_id)
+            written.append(known[place])
+    rows.put(conn, t.delivery, written)
+    return [known[place]["delivery_id"] for place in at]
 
 
 def _delivery_row(item: Kept, delivery_id: str) -> dict[str, Any]:

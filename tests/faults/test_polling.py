@@ -149,3 +149,22 @@ async def test_a_backfill_reads_what_was_sold_before_and_ends(migrated_url: str)
         ended = shown[made["poll_id"]]
         assert ended["due_at"] is None
         assert {row["first_value"] for row in await caller.world.read(t.sale)} >= {"o-0", "o-1", "o-2"}
+
+
+async def test_a_hint_that_comes_again_byte_for_byte_is_asked_after_again(migrated_url: str) -> None:
+    store = LossyStore()
+    async with open_caller(migrated_url, lossy) as caller, opened(store) as url:
+        shop = await found(caller)
+        hook = f"/in/{await installed(shop, url)}"
+        await rounds(caller)
+        for cents in (1000, 700):
+            caller.world.clock.advance(TICK)
+            store.order("o-1", caller.world.clock(), cents=cents)
+            told = await caller.http.post(hook, content=b'{"order": "o-1"}')
+            assert (told.status_code, told.json()["outcome"]) == (202, "waiting")
+            again = await caller.http.post(hook, content=b'{"order": "o-1"}')
+            assert again.json() == told.json()
+            assert await run_due(caller.world.hub) == 1
+            [sale] = await caller.world.read(t.sale)
+            assert sale["base_cents"] == cents
+        assert len(await caller.world.read(t.delivery)) == 1

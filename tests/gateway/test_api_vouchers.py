@@ -333,3 +333,17 @@ async def test_a_reward_is_issued_by_itself_once_the_balance_affords_it(migrated
         await shop.caller.make("/v1/sales", shop.sale("v-3", gross_cents=40_000, cpf=BIA), "three")
         late = await shop.register(BIA)
         assert late["available_units"] == 100
+
+
+async def test_a_statement_speaks_of_the_wallet_whatever_became_of_the_voucher(migrated_url: str) -> None:
+    async with open_caller(migrated_url) as caller:
+        counter = await opened(await found(caller))
+        use_id = (await counter.at_order("reserve", "o-1", amount_cents=400)).json()["use_id"]
+        assert (await counter.verb("release", use_id=use_id)).status_code == 200
+        assert (await counter.at_order("redeem", "o-2", amount_cents=400)).status_code == 201
+        answer = await counter.shop.caller.get(f"/v1/members/{counter.member_id}/statement")
+        lines = [(line["text"], line["units"], line["balance_after"]) for line in answer.json()["data"]]
+        assert lines == [
+            ("Resgate de pontos", -1000, 500),
+            ("Crédito da compra de R$ 1.000,00 na Padaria", 1500, 1500),
+        ]

@@ -41,6 +41,12 @@ CHECKS = [
     response_schema_conformance,
 ]
 
+SIGNED_BY_US = {
+    *("x-ponte-key", "x-ponte-timestamp", "x-ponte-nonce", "x-ponte-signature"),
+    *("authorization", "content-type"),
+}
+"""Headers that a generated request gets from the test: they must be true of the bytes that are sent."""
+
 schemathesis.openapi.format("cpf", real_values.CPFS)
 schemathesis.openapi.format("cnpj", real_values.CNPJS)
 schemathesis.openapi.format("time-zone", real_values.ZONES)
@@ -106,7 +112,7 @@ class Played:
             await self._make_real(case)
         body = b"" if case.body is NOT_SET else json.dumps(case.body).encode()
         sent = case.as_transport_kwargs(base_url="http://hub")
-        headers = {name: value for name, value in sent["headers"].items() if name.lower() not in _OURS}
+        headers = {name: value for name, value in sent["headers"].items() if name.lower() not in SIGNED_BY_US}
         headers |= {"content-type": "application/json"} if body else {}
         headers |= self._credentials(body)
         answer = await self.stage.caller.http.request(
@@ -170,16 +176,6 @@ def _fields(raw: Any) -> set[str]:
     return set(schema.get("properties", ()))
 
 
-_OURS = {
-    "x-ponte-key",
-    "x-ponte-timestamp",
-    "x-ponte-nonce",
-    "x-ponte-signature",
-    "authorization",
-    "content-type",
-}
-
-
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_answers_as_documented_and_mostly_yes(stage: Stage, name: str) -> None:
     played = Played(stage, OPERATIONS[name])
@@ -198,5 +194,5 @@ def test_an_operation_answers_as_documented_and_mostly_yes(stage: Stage, name: s
         case.validate_response(answer, checks=CHECKS)
 
     play()
-    enough = played.yes * 2 >= played.heard.total()
-    assert enough, sorted(played.heard.items())
+    mostly = 0 < played.heard.total() <= 2 * played.yes
+    assert mostly, sorted(played.heard.items())
