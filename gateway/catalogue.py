@@ -109,6 +109,8 @@ def connectors_in(folder: Path) -> list[Path]:
 
 def connector_at(place: Path) -> AnyConnector:
     """Return the connector of a folder or of a file. Refuses (`CatalogueRefused`) what does not define one."""
+    if place.is_dir() and not (place / MODULE).is_file():
+        raise CatalogueRefused(f"{place} has no {MODULE}.")
     try:
         return open_folder(place.resolve()).connector if place.is_dir() else _connector_of(place.resolve())
     except Unreadable as refused:

@@ -22,17 +22,18 @@ _GROUPED = re.compile(
     r"(?<![0-9])[0-9]{3}[ .+/_-]?[0-9]{3}[ .+/_-]?[0-9]{3}[ .+/_-]?[0-9]{2}(?![0-9])",
 )
 _NO_DIGIT = re.compile(r"[^0-9]")
-_WORDS = re.compile(r"[^\W\d_]+(?:[ .,'+_-]+[^\W\d_]+)*\.?")
+_WORDS = re.compile(r"[^\W\d_]++(?:[ .,'+_-]++[^\W\d_]++)*+\.?")
 _WORD = re.compile(r"[^\W\d_]+")
 _CAMEL = re.compile(r"(?:[A-Z][a-z]{2,})+")
 _TWO_WORDS = re.compile(r"[^\W\d_]{2,}[ +]+[^\W\d_]{2,}")
 
 _HEX_NUMBER = re.compile(r"(?:3[0-9]|2[0BDEFbdef]){10,}")
 _HEX_NAME = re.compile(r"(?:[4-7][0-9A-Fa-f]|2[0-9A-Fa-f]){10,}")
-# Three bytes between space and `?`, where digits and their punctuation are, become four such characters.
+# Three bytes between space and `?`, where digits and their punctuation are, become four such characters;
+# three letters or spaces become four of the second kind.
 _BASE64_NUMBER = re.compile(r"(?:[I-P][CDSTijyz][AEIMQUYcgkosw048][g-z0-9+/_-]){3}")
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]+")
-_BASE64_NAME = re.compile(r"[Q-Ya-e][A-Za-z0-9+/_-]{12,}={0,2}")
+_BASE64_NAME = re.compile(r"(?:[IQ-WY-e][CE-HSU-Xik-ny0-3][A-Za-z0-9]{2}){3,}[A-Za-z0-9]{0,3}={0,2}")
 _URLSAFE = str.maketrans("-_", "+/")
 
 

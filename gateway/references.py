@@ -4,9 +4,11 @@ Whoever looks something up by such a reference puts the same question: a token f
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 from contracts.facts import DocumentEvidence, Key, Line, Operation, PaymentEvidence, Tender
+from gateway.personal import may_be_personal
 from gateway.privacy import ProgrammeKeys
 
 E = TypeVar("E", bound=PaymentEvidence | DocumentEvidence)
@@ -14,7 +16,14 @@ E = TypeVar("E", bound=PaymentEvidence | DocumentEvidence)
 
 def kept_key(keys: ProgrammeKeys, key: Key) -> Key:
     """Return a foreign identity as it is kept and looked up."""
-    return Key(keys.reference(key.kind), keys.reference(key.value))
+    kind = key.kind if _is_plain(key.kind) else keys.reference(key.kind)
+    return Key(kind, keys.reference(key.value))
+
+
+@lru_cache(1024)
+def _is_plain(kind: str) -> bool:
+    """Return whether a numbering names no person; there are few of them, and every key has one."""
+    return not may_be_personal(kind)
 
 
 def kept(keys: ProgrammeKeys, evidence: E) -> E:

@@ -38,7 +38,8 @@ _TELLING = tuple(
         ),
         (r"zip(?:_?code)?|postal_?code|postcode|cep", POSTCODE),
         (r"notes?|message|comments?|observa\w+|memo", "(texto retirado)"),
-        (r"(?:first|last|given|family|middle|full|holder|social|corporate|trade|user)_?name", NAME),
+        (r"(?:first|last|given|family|middle|full|social|corporate|trade)_?name", NAME),
+        (r"(?:customer|client|buyer|contact|recipient|receiver|payer|holder|user)_?name", NAME),
         (r"(?:sobre)?nome\w*|razao_social|fantasia|receiver|company|cardholder\w*", NAME),
         (r"token|secret|password|senha|authorization|cookie", "retirado"),
     )
@@ -48,7 +49,10 @@ _PEOPLE = re.compile(
 )
 _LABELS = frozenset({"key", "name"})
 
-_JSON = re.compile(r'"(?:[^"\\]|\\.)*"|\[(?:document|card|hidden)\]|-?\d[\d.eE+-]*|[{}\[\]:,]')
+# The last text of a torn message has no end.
+_JSON = re.compile(r'"(?:[^"\\]|\\.)*"?|\[(?:document|card|hidden)\]|-?\d[\d.eE+-]*|[{}\[\]:,]')
+_LONG = re.compile(r"(?<![\d.])\d{10,13}(?![\d.])")
+_STRAY, _LITERALS = re.compile(r"[^\W\d_]+"), frozenset({"true", "false", "null"})
 _XML = re.compile(r"<(?P<name>[A-Za-z][\w.-]*)(?:\s[^<>]*)?>(?P<value>[^<>]+)(?=</)")
 _FORM = re.compile(r"(?:^|(?<=&))(?P<name>[\w.\[\]-]+)=(?P<value>[^&\s]+)")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
@@ -67,7 +71,8 @@ def scrubbed(text: str, invented: "Invented") -> str:
     """
     start = text.lstrip()[:1]
     if start in {"{", "["}:
-        return _json(text, invented)
+        told = _json(text, invented)
+        return told if _is_json(text) else _LONG.sub(_unnamed, told)
     pairs = _XML if start == "<" else _FORM
 
     def pair(found: re.Match[str]) -> str:
@@ -88,7 +93,7 @@ def by_shape(text: str, invented: "Invented") -> str:
         instead = invented(true)
         return instead.text if found[0].isalnum() else instead.formatted
 
-    text = _DOCUMENT.sub(document, text.replace("[document]", DOCUMENT.formatted))
+    text = _DOCUMENT.sub(document, text).replace("[document]", DOCUMENT.formatted)
     return _PHONE.sub(PHONE, _EMAIL.sub(EMAIL, text))
 
 
@@ -129,7 +134,7 @@ def _json(text: str, invented: Invented) -> str:
     written: list[str] = []
     names, labels, end = [""], [""], 0
     for token in _JSON.finditer(text):
-        written.append(text[end : token.start()])
+        written.append(_between(text[end : token.start()]))
         end, found = token.end(), token[0]
         if found in "{[":
             names.append("")
@@ -144,10 +149,34 @@ def _json(text: str, invented: Invented) -> str:
             name = labels[-1] if names[-1] == "value" and labels[-1] else names[-1]
             found = _token(name, names[:-1], found, invented)
         written.append(found)
-    return "".join([*written, text[end:]])
+    return "".join([*written, _between(text[end:])])
+
+
+def _between(text: str) -> str:
+    """Return what stands between tokens. In torn JSON that may be half a name, so that only its length stays."""
+    return _STRAY.sub(lambda found: found[0] if found[0] in _LITERALS else "x" * len(found[0]), text)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _unnamed(found: re.Match[str]) -> str:
+    """Return what stands for a long number whose name was torn off: it may be a telephone."""
+    try:
+        tax_id(found[0])
+    except Malformed:
+        return _reshaped(found[0])
+    return found[0]
 
 
 def _token(name: str, above: Sequence[str], found: str, invented: Invented) -> str:
+    if found[0] == '"' and (found[-1] != '"' or len(found) == 1):
+        return '"' + "x" * (len(found) - 1)
     if found[0] == '"':
         return f'"{_value(name, above, found[1:-1], invented)}"'
     if found[0] == "[":
