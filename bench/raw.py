@@ -34,8 +34,10 @@ _OF_SALE = {
 }
 _QUESTIONS = (
     "SELECT answer FROM delivery WHERE programme_id = {} AND installation_id = {} AND body_hash = {}",
-    "SELECT dossier_id FROM evidence_key WHERE programme_id = {} AND kind = {} AND value = {} "
-    "UNION ALL SELECT dossier_id FROM evidence_key WHERE programme_id = {} AND kind = {} AND value = {}",
+    (
+        "SELECT dossier_id FROM evidence_key WHERE programme_id = {} AND kind = {} AND value = {} "
+        "UNION ALL SELECT dossier_id FROM evidence_key WHERE programme_id = {} AND kind = {} AND value = {}"
+    ),
     "SELECT member_id, since_at FROM identity WHERE programme_id = {} AND document_index = {}",
     "SELECT units FROM balance WHERE programme_id = {} AND account = 'debt' AND account_ref = {}",
 )

@@ -111,6 +111,8 @@ def connector_at(place: Path) -> AnyConnector:
     """Return the connector of a folder or of a file. Refuses (`CatalogueRefused`) what does not define one."""
     if place.is_dir() and not (place / MODULE).is_file():
         raise CatalogueRefused(f"{place} has no {MODULE}.")
+    if place.stem in sys.stdlib_module_names:  # its folder may stand on the path, before Python's own
+        raise CatalogueRefused(f"{place} has the name of a module of Python: give it another.")
     try:
         return open_folder(place.resolve()).connector if place.is_dir() else _connector_of(place.resolve())
     except Unreadable as refused:

@@ -18,6 +18,7 @@ KEYPAD_SIZE: Final = 16
 LOOK_ALIKES: Final = frozenset("01ILO")
 
 _INDEX: Final = {symbol: place for place, symbol in enumerate(ALPHABET)}
+_NO_CARD: Final = "01789"
 _SPACES: Final = str.maketrans("", "", " -\t")
 _DAMM: Final = (
     (0, 3, 1, 7, 5, 9, 8, 6, 4, 2),
@@ -45,15 +46,13 @@ def new_code(draw: Draw) -> str:
 
 
 def new_keypad_code(draw: Draw) -> str:
-    """Return 15 drawn digits (50 bits) and their check digit: redeemable only together with the CPF.
+    """Return 15 drawn digits (48 bits) and their check digit: redeemable only together with the CPF.
 
-    One that could be a card number (1 in 10) is drawn again: the hub refuses those wherever it sees them.
+    The first is of those that begin no payment card: the hub refuses card numbers wherever it sees them, and
+    neither a code nor a slip of the finger in it may be taken for one.
     """
-    while True:
-        payload = _drawn(draw, KEYPAD_SIZE - 1, digits)
-        code = payload + str(_damm(payload))
-        if not _passes_luhn(code):
-            return code
+    payload = _drawn(draw, 1, _NO_CARD) + _drawn(draw, KEYPAD_SIZE - 2, digits)
+    return payload + str(_damm(payload))
 
 
 def written(code: str) -> str:
@@ -98,12 +97,6 @@ def _damm(text: str) -> int:
     for digit in text:
         interim = _DAMM[interim][int(digit)]
     return interim
-
-
-def _passes_luhn(text: str) -> bool:
-    """Return whether the last digit checks the others as on a payment card (ISO/IEC 7812-1, annex B)."""
-    doubled = (divmod(2 * int(digit), 10) for digit in text[-2::-2])
-    return (sum(map(sum, doubled)) + sum(map(int, text[-1::-2]))) % 10 == 0
 
 
 def _drawn(draw: Draw, size: int, symbols: str) -> str:

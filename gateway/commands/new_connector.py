@@ -49,10 +49,13 @@ def make(slug: str, wanted: Sequence[str], into: Path, *, as_json: bool) -> None
         typer.echo(json.dumps(told, ensure_ascii=False))
         return
     typer.echo(f"Made {made.path}: {len(made.files)} files, green as they stand.\n")
-    typer.echo(f"  pytest {made.path}               what the kit finds")
-    typer.echo(f"  ponte try {made.path}            what each sample comes to")
-    typer.echo(f"  ponte serve --connectors-dir {into}  a hub that knows it\n")
-    typer.echo('To install it, this line goes under [project.entry-points."ponte.connectors"]:\n')
+    for command, does in (
+        (f"pytest {made.path}", "what the kit finds"),
+        (f"ponte try {made.path}", "what each sample comes to"),
+        (f"ponte serve --connectors-dir {into}", "a hub that knows it"),
+    ):
+        typer.echo(f"  {command:<36}  {does}")
+    typer.echo('\nTo install it, this line goes under [project.entry-points."ponte.connectors"]:\n')
     typer.echo(f"  {made.line}")
 
 

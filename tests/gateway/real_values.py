@@ -251,8 +251,16 @@ async def _terminal(cast: Cast) -> Any:
 
 
 async def _operator(cast: Cast) -> Any:
+    return (await _made_operator(cast))["operator_id"]
+
+
+async def _operator_ref(cast: Cast) -> Any:
+    return (await _made_operator(cast))["operator_ref"]
+
+
+async def _made_operator(cast: Cast) -> Json:
     said = {"store_id": cast.shop.store_id, "name": "Caixa", "operator_ref": cast.ref()}
-    return (await cast.post(f"/v1/partners/{cast.shop.partner_id}/operators", said))["operator_id"]
+    return await cast.post(f"/v1/partners/{cast.shop.partner_id}/operators", said)
 
 
 async def _installation(cast: Cast) -> Any:
@@ -312,6 +320,7 @@ MAKERS: Final[Mapping[str, Callable[[Cast], Made]]] = {
     "reservation": _reservation,
     "terminal_id": _terminal,
     "operator_id": _operator,
+    "operator_ref": _operator_ref,
     "installation_id": _installation,
     "delivery_id": _parked,
     "key_id": _api_key,
@@ -324,7 +333,6 @@ MAKERS: Final[Mapping[str, Callable[[Cast], Made]]] = {
             "rollback_ref",
             "order_ref",
             "merchant_ref",
-            "operator_ref",
             "serial",
             "coined_ref",
         )
@@ -345,12 +353,14 @@ STANDING: Final = frozenset(
         "cnpj",
         "sale_id",
         "launch_ref",
+        "operator_ref",
     }
 )
 """Things that no request uses up; of everything else a request that writes gets its own."""
 
 COINED: Final[Mapping[tuple[str, str], str]] = {
     ("launch_sale", "launch_ref"): "coined_ref",
+    ("add_operator", "operator_ref"): "coined_ref",
     ("register_member", "cpf"): "coined_cpf",
     ("register_member", "cnpj"): "coined_cnpj",
     ("add_dependent", "cpf"): "coined_cpf",

@@ -21,6 +21,7 @@ from gateway.store import tables as t
 from gateway.vouchers.throttle import ALARMING_TRIES, Attempt
 from gateway.worker import run_due
 from loyalty import codes, qr
+from tests.gateway import test_checkout as checkout
 from tests.gateway.caller import ANA, BIA, Shop, code, found, open_caller
 from tests.gateway.test_api_vouchers import Counter, opened
 
@@ -218,6 +219,22 @@ async def test_whoever_tries_too_many_wrong_codes_waits_and_nobody_else(migrated
         caller.world.clock.advance(timedelta(seconds=6))
         assert (await store.post("/v1/vouchers/quote", right)).status_code == 200
         assert await caller.world.read(t.voucher_use) == []
+
+
+async def test_a_store_that_asks_for_too_many_wrong_codes_is_shown_no_card_for_a_while(
+    migrated_url: str,
+) -> None:
+    async with open_caller(migrated_url, checkout.till) as caller:
+        store = await checkout.opened(await found(caller))
+        right = (await checkout.voucher(store))["code"]
+        for _ in range(20):
+            assert await store.search(typed="NATAL10") == [], "a store has codes of its own"
+        for _ in range(10):
+            assert await store.search(typed=random_code(store.shop)) == []
+        assert await store.search(typed=right) == []
+        assert len(await store.search(document=ANA)) == 1, "a balance is no code"
+        caller.world.clock.advance(timedelta(seconds=6))
+        assert len(await store.search(typed=right)) == 1
 
 
 async def test_of_one_holder_only_so_many_keypad_codes_are_tried_whoever_tries(migrated_url: str) -> None:

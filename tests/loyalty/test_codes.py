@@ -91,10 +91,13 @@ def test_a_look_alike_is_refused_with_a_hint_and_never_guessed_at(symbol: str) -
     assert not codes.has_look_alike(code_of(1))
 
 
-@given(SEEDS)
-def test_no_keypad_code_is_ever_taken_for_a_card_number(seed: int) -> None:
+@given(SEEDS, st.integers(1, 15), st.integers(0, 9))
+def test_no_keypad_code_nor_one_mistyped_is_ever_taken_for_a_card_number(
+    seed: int, at: int, digit: int
+) -> None:
     keypad = keypad_of(seed)
-    for text in (keypad, codes.written(keypad), codes.written(keypad).replace("-", " ")):
+    mistyped = keypad[:at] + str(digit) + keypad[at + 1 :]
+    for text in (keypad, codes.written(keypad), mistyped, codes.written(mistyped)):
         assert forbidden_card_field({"keypad_code": text, "other": text}) is None
 
 

@@ -4,7 +4,6 @@ The model imports nothing of the ledger's rules: it keeps what happened and repl
 """
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias, TypeVar
@@ -50,6 +49,17 @@ def at(number: int) -> Occasion:
 def until(number: int) -> datetime | None:
     return None if number >= FOREVER else hour(number)
 
+
+ACTS = [
+    *["a_checkout_reserves"] * 3,
+    *["a_checkout_lets_go"] * 3,
+    *["a_purchase_is_undone"] * 2,
+    "a_voucher_is_taken_back",
+    "due_vouchers_expire",
+]
+
+REMAINDERS: list[Remainder] = ["keep", "forfeit", "wallet"]
+ON_EXPIRY: list[OnExpiry] = ["return", "breakage"]
 
 T = TypeVar("T")
 
@@ -112,9 +122,11 @@ class Ledger(RuleBasedStateMachine):
     def fresh(self, name: str, expires: int) -> NewLot:
         return NewLot(f"{name}_{self.now}", until(expires))
 
-    @initialize()
-    def a_pack_is_bought(self) -> None:
+    @initialize(units=st.integers(0, 30), hours=st.sampled_from([6, 20, 60]))
+    def a_pack_is_bought_and_members_have_something_to_cash_out(self, units: int, hours: int) -> None:
         self.post(buy_pack("padaria", 10_000, at(0)))
+        for member in self.wallets if units else ():
+            self.a_member_gets_a_gift_or_buys(member, units, hours, bought=False)
 
     @rule(hours=st.integers(0, 3))
     def time_passes(self, hours: int) -> None:
@@ -220,9 +232,9 @@ class Ledger(RuleBasedStateMachine):
         member=st.sampled_from(["ana", "bia"]),
         units=st.integers(1, 12),
         cents=st.integers(1, 30),
-        hours=st.sampled_from([2, 6, FOREVER]),
-        remainder=st.sampled_from(["keep", "forfeit", "wallet"]),
-        on_expiry=st.sampled_from(["return", "breakage"]),
+        hours=st.sampled_from([3, 9, FOREVER]),
+        remainder=st.sampled_from(REMAINDERS),
+        on_expiry=st.sampled_from(ON_EXPIRY),
     )
     def a_member_cashes_out(
         self, member: str, units: int, cents: int, hours: int, remainder: Remainder, on_expiry: OnExpiry
@@ -243,47 +255,65 @@ class Ledger(RuleBasedStateMachine):
             )
 
     # -- vouchers at their checkouts
-    @rule(data=st.data(), partner=st.sampled_from(sorted(PARTNERS)))
-    def a_checkout_reserves(self, data: st.DataObject, partner: str) -> None:
+    @rule(
+        data=st.data(),
+        member=st.sampled_from(["ana", "bia"]),
+        cents=st.integers(1, 30),
+        hours=st.sampled_from([3, 9, FOREVER]),
+        acts=st.lists(st.sampled_from(ACTS), min_size=2, max_size=8),
+    )
+    def a_member_cashes_out_to_buy(
+        self, data: st.DataObject, member: str, cents: int, hours: int, acts: list[str]
+    ) -> None:
+        available = self.models[member].read(self.now + 1)[0]
+        terms = data.draw(st.tuples(st.sampled_from(REMAINDERS), st.sampled_from(ON_EXPIRY)))
+        if available:
+            self.a_member_cashes_out(member, data.draw(st.integers(1, available)), cents, hours, *terms)
+            self.checkouts_are_busy(data, acts)
+
+    @rule(data=st.data(), acts=st.lists(st.sampled_from(ACTS), min_size=1, max_size=8))
+    def checkouts_are_busy(self, data: st.DataObject, acts: list[str]) -> None:
         self.now += 1
+        for act in acts:
+            getattr(self, act)(data)
+            self.the_books_keep_every_invariant()
+
+    def a_checkout_reserves(self, data: st.DataObject) -> None:
         name = pick(data, sorted(name for name, each in self.vouchers.items() if each.free.cents))
         if name:
-            voucher, asked = self.vouchers[name], data.draw(st.integers(1, 30))
-            cents = vouchers.quote(voucher, partner_id=partner, order_cents=asked, at=hour(self.now))
+            partner, asked = data.draw(st.sampled_from(sorted(PARTNERS))), data.draw(st.integers(1, 30))
+            cents = vouchers.quote(
+                self.vouchers[name], partner_id=partner, order_cents=asked, at=hour(self.now)
+            )
             if not isinstance(cents, Refusal):
-                use = Use(f"use_{self.now}", name, partner, None)
-                self.follow(vouchers.reserve(voucher, use, cents, at(self.now)))
+                use = Use(f"use_{len(self.uses)}", name, partner, None)
+                self.follow(vouchers.reserve(self.vouchers[name], use, cents, at(self.now)))
 
-    @rule(data=st.data(), verb=st.sampled_from([vouchers.commit, vouchers.settle, vouchers.release]))
-    def a_checkout_lets_go(self, data: st.DataObject, verb: Callable[..., vouchers.Step]) -> None:
-        self.now += 1
+    def a_checkout_lets_go(self, data: st.DataObject) -> None:
         name = pick(data, sorted(name for name, use in self.uses.items() if use.held.cents))
         if name:
             use = self.uses[name]
             cents = data.draw(st.integers(1, use.held.cents))
+            verb = data.draw(st.sampled_from([vouchers.commit, vouchers.settle, vouchers.release]))
             self.follow(verb(self.vouchers[use.voucher_id], use, cents, at(self.now)))
 
-    @rule(data=st.data(), whole=st.booleans())
-    def a_purchase_is_undone(self, data: st.DataObject, *, whole: bool) -> None:
-        self.now += 1
+    def a_purchase_is_undone(self, data: st.DataObject) -> None:
         name = pick(data, sorted(name for name, use in self.uses.items() if use.spent.cents))
         if name:
             use = self.uses[name]
-            cents = use.spent.cents if whole else data.draw(st.integers(1, use.spent.cents))
+            cents = data.draw(st.just(use.spent.cents) | st.integers(1, use.spent.cents))
             self.follow(vouchers.roll_back(self.vouchers[use.voucher_id], use, cents, at(self.now)))
 
-    @rule()
-    def due_vouchers_expire(self) -> None:
+    def a_voucher_is_taken_back(self, data: st.DataObject) -> None:
+        name = pick(data, sorted(name for name, each in self.vouchers.items() if each.free.cents))
+        if name:
+            verb = data.draw(st.sampled_from([vouchers.revoke, vouchers.put_back]))
+            self.follow(verb(self.vouchers[name]))
+
+    def due_vouchers_expire(self, _data: st.DataObject) -> None:
         for voucher in list(self.vouchers.values()):
             if voucher.is_due(hour(self.now)) and voucher.free.cents:
                 self.follow(vouchers.expire(voucher, at(self.now)))
-
-    @rule(data=st.data(), verb=st.sampled_from([vouchers.revoke, vouchers.put_back]))
-    def a_voucher_is_taken_back(self, data: st.DataObject, verb: Callable[[Voucher], vouchers.Step]) -> None:
-        self.now += 1
-        name = pick(data, sorted(name for name, each in self.vouchers.items() if each.free.cents))
-        if name:
-            self.follow(verb(self.vouchers[name]))
 
     def follow(self, step: vouchers.Step) -> None:
         """Keep what a verb did; what it sends back reaches the wallet at once."""
@@ -409,7 +439,7 @@ class Ledger(RuleBasedStateMachine):
 
 TestLedger = Ledger.TestCase
 TestLedger.settings = settings(
-    max_examples=60, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=100, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
 )
 
 # ------------------------------------------------------------------------------- when a reversal is learned
