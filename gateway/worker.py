@@ -4,6 +4,7 @@ Rows are the truth: the loop only looks which of them are due.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -101,7 +102,7 @@ async def _finish(hub: Hub, row: dict[str, Any]) -> None:
     place = installations.body_place(row["delivery_id"])
     body = installed.keys.open_delivery(place, row["received_at"], row["body_sealed"])
     try:
-        delivery = Delivery(body=body, received_at=row["received_at"])
+        delivery = Delivery(body=body, headers=_headers(installed, row), received_at=row["received_at"])
         facts = await ask(hub, installed, lambda config: webhook.receive(delivery, config))
     except RetryLater as later:
         await _put_off(hub, row, "vendor_busy", later.after_seconds)
@@ -115,6 +116,16 @@ async def _finish(hub: Hub, row: dict[str, Any]) -> None:
         await _put_off(hub, row, "connector_bug", None)
     else:
         await _apply(hub, installed, row, body, facts)
+
+
+def _headers(installed: Installed, row: dict[str, Any]) -> dict[str, str]:
+    """Return what the vendor said beside the body when it was received."""
+    if row["headers_sealed"] is None:
+        return {}
+    place = installations.headers_place(row["delivery_id"])
+    clear = installed.keys.open_delivery(place, row["received_at"], row["headers_sealed"])
+    headers: dict[str, str] = json.loads(clear)
+    return headers
 
 
 async def _apply(

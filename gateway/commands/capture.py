@@ -24,7 +24,7 @@ from gateway.commands.refusals import CommandRefused
 from gateway.commands.scrubbing import Invented, by_shape, scrubbed, without
 from gateway.commands.startup import settings_of
 from gateway.commands.try_ import tried
-from gateway.installations.actions import body_place
+from gateway.installations.actions import body_place, headers_place
 from gateway.installations.queries import config_place, kept_delivery
 from gateway.ports import system_entropy
 from gateway.privacy import Vault
@@ -46,6 +46,7 @@ class Kept:
     received_at: datetime
     state: str
     reason: str | None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def capture(
@@ -85,7 +86,13 @@ def _opened(conn: Connection, settings: Settings, delivery_id: str) -> Kept:
     keys = stored_keys(Vault(settings.master_key, system_entropy), conn, row["programme_id"])
     config = keys.open_config(config_place(row["installation_id"]), row["config_sealed"])
     body = keys.open_delivery(body_place(delivery_id), row["received_at"], row["body_sealed"])
-    return Kept(row["connector"], json.loads(config), body, row["received_at"], row["state"], row["reason"])
+    headers: dict[str, str] = {}
+    if row["headers_sealed"] is not None:
+        place = headers_place(delivery_id)
+        headers = json.loads(keys.open_delivery(place, row["received_at"], row["headers_sealed"]))
+    return Kept(
+        row["connector"], json.loads(config), body, row["received_at"], row["state"], row["reason"], headers
+    )
 
 
 def _sample(kept: Kept, connector: AnyConnector) -> str:
@@ -102,8 +109,9 @@ def _sample(kept: Kept, connector: AnyConnector) -> str:
     config = by_shape(without(secrets, told), invented)
     notes = f"# source: captured {at:%Y-%m-%d}\n# config: {config}\n# now: {at.isoformat()}\n"
     media = {"{": "application/json", "[": "application/json", "<": "application/xml"}
-    header = f"content-type: {media.get(body.lstrip()[:1], 'application/octet-stream')}"
-    return f"{notes}POST / HTTP/1.1\n{header}\n\n{body}\n"
+    told_as = {"content-type": media.get(body.lstrip()[:1], "application/octet-stream"), **kept.headers}
+    headers = "".join(f"{name}: {scrubbed(value, invented)}\n" for name, value in told_as.items())
+    return f"{notes}POST / HTTP/1.1\n{headers}\n{body}\n"
 
 
 def _write(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ Plain ASGI, found before FastAPI's router: this is the lane that every sale take
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -27,6 +28,9 @@ from gateway.store.outages import Busy, Unavailable
 _log = structlog.get_logger("ponte.inbound")
 DEFECTS = frozenset({"connector_bug", "intake_bug"})
 """Why a delivery is parked although nothing is wrong with it."""
+
+_SECRET_WORDS = ("sign", "hmac", "secret", "token", "key", "auth", "nonce", "forward", "real-ip")
+_HEADER_MAX = 256
 
 _JSON = (b"content-type", b"application/json")
 
@@ -160,6 +164,7 @@ async def _keep(
         received_at=delivery.received_at or hub.context.clock(),
         state=state,
         reason=reason,
+        headers=told_headers(delivery.headers),
     )
     try:
         delivery_id = await hub.submit(keep, kept)
@@ -167,6 +172,17 @@ async def _keep(
         raise Problem.busy(5) from None
     hub.metrics.delivery(installed.connector.slug, state)
     return 202, {"outcome": state, "delivery_id": delivery_id}
+
+
+def told_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers by which a vendor says what a body is; whatever may prove or open something is dropped."""
+    return {
+        name: value
+        for name, value in headers.items()
+        if (name.startswith("x-") or name == "content-type")
+        and not any(word in name for word in _SECRET_WORDS)
+        and len(value) <= _HEADER_MAX
+    }
 
 
 def source_of(installed: Installed) -> Source:

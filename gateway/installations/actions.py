@@ -52,6 +52,7 @@ class Kept:
     state: str
     reason: str | None
     after_seconds: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def install(context: Context, conn: Connection, items: Sequence[NewInstallation]) -> list[str | Refusal]:
@@ -204,6 +205,9 @@ def _delivery_row(item: Kept, delivery_id: str) -> dict[str, Any]:
         "installation_id": installed.installation_id,
         "body_hash": item.body_hash,
         "body_sealed": installed.keys.seal_delivery(body_place(delivery_id), item.received_at, item.body),
+        "headers_sealed": installed.keys.seal_delivery(
+            headers_place(delivery_id), item.received_at, json.dumps(dict(item.headers)).encode()
+        ),
         "received_at": item.received_at,
         "state": item.state,
         "reason": item.reason,
@@ -216,6 +220,11 @@ def _delivery_row(item: Kept, delivery_id: str) -> dict[str, Any]:
 def body_place(delivery_id: str) -> str:
     """Return where a delivery's bytes are sealed to."""
     return f"delivery/{delivery_id}/body_sealed"
+
+
+def headers_place(delivery_id: str) -> str:
+    """Return where a delivery's headers are sealed to."""
+    return f"delivery/{delivery_id}/headers_sealed"
 
 
 def put_off(

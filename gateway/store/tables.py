@@ -74,6 +74,7 @@ delivery = table(
     col("installation_id", Text, "who sent it", "operational"),
     col("body_hash", Text, "keyed hash; the same bytes twice are one delivery", "operational"),
     col("body_sealed", LargeBinary, "replay and dispute", "sealed_payload", null=True),
+    col("headers_sealed", LargeBinary, "what a plan reads besides the body", "sealed_payload", null=True),
     col("received_at", Instant, "when we learned", "operational"),
     col("state", Text, "done, waiting or parked", "operational"),
     col("reason", Text, "why it waits or is parked", "operational", null=True),

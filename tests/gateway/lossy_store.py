@@ -20,6 +20,7 @@ from contracts import (
     Delivery,
     DocumentEvidence,
     Facts,
+    Ignored,
     Key,
     Limits,
     Malformed,
@@ -157,6 +158,8 @@ def _evidence(order: dict[str, Any]) -> DocumentEvidence:
 
 def receive(delivery: Delivery, _config: LossyConfig) -> Plan[Facts]:
     """Fetch the order that a hint names: it says no more, so two changes look alike."""
+    if delivery.headers.get("x-lossy-topic") != "order":
+        return [Ignored(reason="topic_ignored")]
     return _receive(json.loads(delivery.body)["order"])
 
 

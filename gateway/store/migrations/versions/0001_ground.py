@@ -154,6 +154,7 @@ def upgrade() -> None:
         sa.Column("installation_id", sa.Text(), nullable=False),
         sa.Column("body_hash", sa.Text(), nullable=False),
         sa.Column("body_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("headers_sealed", sa.LargeBinary(), nullable=True),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
