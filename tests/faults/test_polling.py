@@ -160,11 +160,8 @@ async def test_a_hint_that_comes_again_byte_for_byte_is_asked_after_again(migrat
         for cents in (1000, 700):
             caller.world.clock.advance(TICK)
             store.order("o-1", caller.world.clock(), cents=cents)
-            hint = {
-                "content": b'{"order": "o-1"}',
-                "headers": {"x-lossy-topic": "order", "x-lossy-token": "s"},
-            }
-            told = await caller.http.post(hook, **hint)
+            headers = {"x-lossy-topic": "order", "x-lossy-token": "s"}
+            told = await caller.http.post(hook, content=b'{"order": "o-1"}', headers=headers)
             assert (told.status_code, told.json()["outcome"]) == (202, "waiting")
             again = await caller.http.post(hook, content=b'{"order": "o-1"}', headers=headers)
             assert again.json() == told.json()
