@@ -39,7 +39,7 @@ from gateway.programmes.queries import stored_keys
 from gateway.rewards.actions import cashout
 from gateway.rewards.queries import reward_of, reward_rows, rewards
 from gateway.store import Connection
-from gateway.vouchers import queries, verbs
+from gateway.vouchers import card_refs, queries, verbs
 from gateway.vouchers.issuing import Issued, Wish, issue_in
 from gateway.vouchers.queries import Row, VoucherRef
 from gateway.vouchers.till import Till
@@ -79,7 +79,14 @@ Changing = (Debit, Settle, Cancel, Credit, OpenCard)
 
 def read(context: Context, conn: Connection, put: Put) -> Answer:
     """Return the answer to a question that changes nothing."""
-    store, question = put.store, put.question
+    keys = stored_keys(context.vault, conn, put.store.programme_id)
+    question = card_refs.opened(keys, put.question)
+    if question is None:
+        return NoSuch()
+    return card_refs.sealed(keys, _read(context, conn, put.store, question))
+
+
+def _read(context: Context, conn: Connection, store: Store, question: Question) -> Answer:
     match question:
         case FindCards():
             found = _found(context, conn, store, question)
@@ -97,12 +104,20 @@ def read(context: Context, conn: Connection, put: Put) -> Answer:
 
 def answer(context: Context, conn: Connection, items: Sequence[Put]) -> list[Answer]:
     """Answer questions that change something, in order; each request of a store counts once."""
-    return [_answer(context, conn, item.store, _named(context, conn, item)) for item in items]
+    answers: list[Answer] = []
+    for item in items:
+        keys = keys_of(context, conn, item.store.programme_id)
+        question = card_refs.opened(keys, item.question)
+        if question is None:
+            answers.append(Declined("voucher_not_accepted"))
+            continue
+        answer = _answer(context, conn, item.store, _named(keys, question))
+        answers.append(card_refs.sealed(keys, answer))
+    return answers
 
 
-def _named(context: Context, conn: Connection, put: Put) -> Question:
+def _named(keys: ProgrammeKeys, question: Question) -> Question:
     """Return a question with the store's own names of its order and its request as they are kept."""
-    keys, question = keys_of(context, conn, put.store.programme_id), put.question
     if isinstance(question, Debit):
         order_ref = None if question.order_ref is None else keys.reference(question.order_ref)
         return replace(question, request_ref=keys.reference(question.request_ref), order_ref=order_ref)

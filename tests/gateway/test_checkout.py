@@ -96,8 +96,11 @@ async def opened(shop: Shop) -> Store:
 
 
 async def voucher(store: Store, units: int = 1000) -> dict[str, Any]:
+    """Issue a voucher; `card` is how the store calls it."""
     at = f"/v1/members/{store.member_id}/cashouts"
-    return await store.shop.caller.make(at, {"units": units}, "cash")
+    made = await store.shop.caller.make(at, {"units": units}, "cash")
+    [card] = await store.search(typed=made["code"])
+    return {**made, "card": card["id"]}
 
 
 async def test_a_stranger_hears_an_empty_401_and_an_impostor_an_empty_403(migrated_url: str) -> None:
@@ -152,7 +155,7 @@ async def test_a_voucher_is_a_card_of_its_code(migrated_url: str) -> None:
         store = await opened(await found(caller))
         made = await voucher(store)
         [card] = await store.search(typed=made["code"].lower())
-        assert (card["id"], card["balance"]) == (made["voucher_id"], 10.0)
+        assert (card["id"], card["balance"]) == (made["card"], 10.0)
         shown = (await store.ask("GET", f"/giftcards/{card['id']}")).json()
         assert shown["redemptionCode"].endswith(made["code"].replace("-", "")[-4:])
         assert made["code"].replace("-", "") not in json.dumps(shown)
@@ -170,26 +173,26 @@ async def test_what_one_store_debited_no_other_store_sees(migrated_url: str) -> 
     async with open_caller(migrated_url, till) as caller:
         store = await opened(await found(caller))
         made = await voucher(store)
-        debit = (await store.debit(made["voucher_id"], 4, "r-1")).json()["id"]
+        debit = (await store.debit(made["card"], 4, "r-1")).json()["id"]
         said = {
             "partner_id": store.shop.partner_id, "connector": "till", "name": "Outra",
             "config": {"app_key": KEY, "app_token": TOKEN},
         }  # fmt: skip
         url = (await store.shop.caller.make("/v1/installations", said))["checkout_url"]
         other = Store(store.shop, store.member_id, url.removeprefix("http://hub"))
-        at = f"/giftcards/{made['voucher_id']}/transactions"
+        at = f"/giftcards/{made['card']}/transactions"
         assert [row["id"] for row in (await store.ask("GET", at)).json()] == [debit]
         assert (await other.ask("GET", at)).json() == []
         assert (await other.ask("GET", f"{at}/{debit}")).status_code == 404
-        assert (await other.turn(made["voucher_id"], debit, "cancellations", 1, "c")).status_code == 404
+        assert (await other.turn(made["card"], debit, "cancellations", 1, "c")).status_code == 404
 
 
 async def test_the_authorization_and_the_debit_are_read_back(migrated_url: str) -> None:
     async with open_caller(migrated_url, till) as caller:
         store = await opened(await found(caller))
         made = await voucher(store)
-        debit = (await store.debit(made["voucher_id"], 4, "r-1")).json()["id"]
-        at = f"/giftcards/{made['voucher_id']}/transactions/{debit}"
+        debit = (await store.debit(made["card"], 4, "r-1")).json()["id"]
+        at = f"/giftcards/{made['card']}/transactions/{debit}"
         seen = (await store.ask("GET", at)).json()
         assert (seen["value"], seen["operation"], seen["requestId"]) == (4.0, "Debit", "r-1")
         assert (await store.ask("GET", f"{at}/authorization")).json()["value"] == 4.0
@@ -200,12 +203,16 @@ async def test_what_the_hub_does_not_serve_and_nonsense_are_refused(migrated_url
         store = await opened(await found(caller))
         made = await voucher(store)
         assert (await store.ask("POST", "/giftcards", {"caption": "x"})).status_code == 400
-        credit = await store.debit(made["voucher_id"], 1, "r-1", operation="Credit")
+        credit = await store.debit(made["card"], 1, "r-1", operation="Credit")
         assert credit.status_code == 400
         for value in (0.001, -1, True, "1", 10**15):
-            answer = await store.debit(made["voucher_id"], value, "r-2")  # type: ignore[arg-type]
+            answer = await store.debit(made["card"], value, "r-2")  # type: ignore[arg-type]
             assert answer.status_code == 400
         assert (await store.debit("vou_none", 1, "r-3")).status_code == 400
+        bare, _, signature = made["card"].partition(".")
+        for guessed in (bare, f"{bare}.", f"{bare[:-1]}0.{signature}", f"{store.member_id}.{signature}"):
+            assert (await store.debit(guessed, 1, f"g-{guessed[-4:]}")).status_code == 400
+            assert (await store.ask("GET", f"/giftcards/{guessed}")).status_code == 404
         assert (await store.ask("GET", "/giftcards/vou_none")).status_code == 404
         assert (await store.ask("PUT", "/giftcards/x")).status_code == 400
         await store.is_sound()
@@ -226,7 +233,7 @@ async def test_one_voucher_raced_for_by_every_door_is_spent_once(migrated_url: s
             return answer.status_code == 201
 
         async def by_protocol(n: int) -> bool:
-            answer = await store.debit(made["voucher_id"], 10, f"r-{n}")
+            answer = await store.debit(made["card"], 10, f"r-{n}")
             assert answer.status_code in {200, 400}
             return answer.status_code == 200
 

@@ -151,7 +151,7 @@ def _terminals(known: Known) -> Iterator[Call]:
 
 def _checkouts(known: Known) -> Iterator[Call]:
     cards = f"/checkout/{known['till_id']}/giftcards"
-    at = f"{cards}/{known['member_id']}/transactions"
+    at = f"{cards}/{known['card_id']}/transactions"
     person = {"document": CPF, "email": "x", "name": "x"}
     yield Call(
         "POST", f"{cards}/_search", {"client": person, "cart": {"grandTotal": 1, "redemptionCode": "x"}}

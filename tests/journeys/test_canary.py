@@ -88,13 +88,12 @@ class Aviary:
                     refused.append(answer)
         return b"".join(refused)
 
-    async def told(self, method: str, path: str, body: Any) -> dict[str, Any]:
+    async def told(self, method: str, path: str, body: Any) -> Any:
         """Send one request, which is accepted, and return its answer."""
         with closing(Wire(self.hub.port)) as wire:
             status, answer = await self._sent(wire, Call(method, path, body))
         assert status < 300, (path, status, answer)
-        said: dict[str, Any] = json.loads(answer)
-        return said
+        return json.loads(answer)
 
     async def _sent(self, wire: Wire, call: Call) -> tuple[int, bytes]:
         number = next(NUMBERS)
@@ -185,8 +184,10 @@ async def furnish(aviary: Aviary) -> None:
         "operation": "Debit", "value": 1000, "description": "", "requestId": "first", "redemptionToken": "x",
         "orderInfo": {"orderId": "first"},
     }  # fmt: skip
-    at = f"/checkout/{known['till_id']}/giftcards/{known['member_id']}/transactions"
-    known["debit_id"] = (await told("POST", at, debit))["id"]
+    cards = f"/checkout/{known['till_id']}/giftcards"
+    [card] = await told("POST", f"{cards}/_search", {"client": {"document": CPF}})
+    known["card_id"] = card["id"]
+    known["debit_id"] = (await told("POST", f"{cards}/{card['id']}/transactions", debit))["id"]
 
 
 @pytest.mark.slow
