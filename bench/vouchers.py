@@ -17,12 +17,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
 import uvloop
-from sqlalchemy import select
 
 from bench.__main__ import CONNECTIONS, _served
 from bench.databases import Database, opened
@@ -33,7 +33,6 @@ from gateway.keys import actions as keys
 from gateway.keys.actions import MadeKey, NewKey
 from gateway.members.actions import GoodwillGiven, give
 from gateway.settings import Settings
-from gateway.store import Connection
 from gateway.store import tables as t
 from gateway.store.migrations import upgrade
 from gateway.vouchers.issuing import Issued, MemberWish, issue_for
@@ -104,12 +103,19 @@ def _load(port: int, requests: Sequence[bytes], *expected: int) -> Phase:
     return Phase(found["elapsed"], found["seconds"])
 
 
-async def _uses(settings: Settings) -> list[str]:
-    def read(conn: Connection) -> list[str]:
-        return [str(row.use_id) for row in conn.execute(select(t.voucher_use.c.use_id))]
+def _uses(database: Database) -> list[str]:
+    """Return the uses that the hub wrote, read beside it."""
+    if database.name == "sqlite":
+        with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"))) as conn:
+            return [row[0] for row in conn.execute(_USES)]
 
-    async with open_hub(settings) as hub:
-        return await hub.read(read)
+    async def read() -> list[str]:
+        conn = await asyncpg.connect(database.url.replace("+asyncpg", ""))
+        found = [row["use_id"] for row in await conn.fetch(_USES)]
+        await conn.close()
+        return found
+
+    return asyncio.run(read())
 
 
 def measure(database: Database, vouchers: int) -> dict[str, Any]:
@@ -131,7 +137,7 @@ def measure(database: Database, vouchers: int) -> dict[str, Any]:
         with _served(environ) as port:
             quoted = _load(port, _requests(till, "quote", wanted[:vouchers]), 200)
             held = _load(port, _requests(till, "reserve", orders[:vouchers]), 201)
-            uses = [{"use_id": use_id} for use_id in asyncio.run(_uses(settings))]
+            uses = [{"use_id": use_id} for use_id in _uses(database)]
             spent = _load(port, _requests(till, "commit", uses), 200)
             raced = [
                 {**order, "order_ref": f"r-{n}-{m}"}
@@ -161,6 +167,7 @@ def _p99(phase: Phase) -> float:
     return round(1000 * statistics.quantiles(phase.seconds, n=100)[98], 1)
 
 
+_USES = "SELECT use_id FROM voucher_use"
 _QUOTE = "SELECT * FROM voucher WHERE programme_id = {} AND code_hash = {}"
 _HOLD = (
     "UPDATE voucher SET held_cents = free_cents, held_units = free_units, free_cents = 0, free_units = 0, "
