@@ -200,7 +200,7 @@ async def test_a_look_alike_is_hinted_at(migrated_url: str) -> None:
         assert "look_alike" not in (await quote(counter, counter.code[1:])).json()
 
 
-async def test_whoever_tries_too_many_wrong_codes_waits_and_nobody_else(migrated_url: str) -> None:
+async def test_f37_whoever_tries_too_many_wrong_codes_waits_and_nobody_else(migrated_url: str) -> None:
     async with open_caller(migrated_url) as caller:
         counter = await opened(await found(caller))
         partner_id = counter.shop.partner_id
