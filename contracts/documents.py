@@ -3,6 +3,7 @@
 They are personal data: neither `repr`, nor `str`, nor an error ever shows one.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
@@ -102,6 +103,24 @@ def tax_id(text: str) -> TaxId:
     if len(bare) == Cpf.size:
         return Cpf(bare)
     return Cnpj(bare.upper())
+
+
+def is_tax_id(text: str) -> bool:
+    """Return whether `text` is a CPF or a CNPJ, in any writing that `tax_id` reads."""
+    try:
+        tax_id(text)
+    except Malformed:
+        return False
+    return True
+
+
+def first_tax_id(texts: Iterable[str | None]) -> str | None:
+    """Return the first true CPF or CNPJ as it is written, else the first text; `None` where there is none.
+
+    For a vendor that keeps a document in several places: a mistyped one is told too, and not passed over.
+    """
+    written = [text for text in texts if text is not None]
+    return next(filter(is_tax_id, written), next(iter(written), None))
 
 
 def _has_true_digits(text: str, heaviest: int) -> bool:

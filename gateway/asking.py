@@ -5,19 +5,23 @@ processes that refresh at once one is refused, and goes on with what the other s
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from contracts.connector import Plan
+import structlog
+
+from contracts.connector import AnyConnector, Plan
 from contracts.credentials import Credentials, NoCredentials
-from contracts.errors import SignInAgain
+from contracts.errors import Malformed, RetryLater, SignInAgain, VendorRefused
 from contracts.http import Reply, Request
-from contracts.plans import arun
+from contracts.plans import AsyncAnswer, arun
 from gateway.hub import Hub
 from gateway.installations import actions as installations
 from gateway.installations.actions import ConfigChange
 from gateway.installations.queries import Installed
 
 T = TypeVar("T")
+
+_log = structlog.get_logger("ponte.asking")
 
 
 async def ask(hub: Hub, installed: Installed, plan: Callable[[Any], Plan[T]]) -> T:
@@ -27,12 +31,12 @@ async def ask(hub: Hub, installed: Installed, plan: Callable[[Any], Plan[T]]) ->
     installation waits for its merchant, and `SignInAgain` goes on.
     """
     try:
-        return await _run(hub, installed, plan)
+        return await run(hub, installed.connector, installed.config, plan)
     except SignInAgain:
         fresh = await _refreshed(hub, installed)
     try:
         if fresh is not None:
-            return await _run(hub, fresh, plan)
+            return await run(hub, fresh.connector, fresh.config, plan)
     except SignInAgain:
         pass
     at = (installed.programme_id, installed.installation_id, "needs_attention")
@@ -42,24 +46,50 @@ async def ask(hub: Hub, installed: Installed, plan: Callable[[Any], Plan[T]]) ->
 
 async def ask_for_access(hub: Hub, installed: Installed, plan: Callable[[Any], Plan[T]]) -> T:
     """Return what a plan of the sign-in ends with: asked where tokens are given out, by nobody yet."""
-    config, sign_in = installed.config, installed.connector.sign_in
-    base_url = (sign_in and sign_in.base_url) or installed.connector.base_url
-    return await _asked(hub, installed, plan, base_url(config) if base_url else "", NoCredentials())
-
-
-async def _run(hub: Hub, installed: Installed, plan: Callable[[Any], Plan[T]]) -> T:
     connector, config = installed.connector, installed.config
+    base_url = (connector.sign_in and connector.sign_in.base_url) or connector.base_url
+    answer = _vendor(hub, connector, base_url(config) if base_url else "", NoCredentials())
+    return await arun(plan(config), answer)
+
+
+async def run(hub: Hub, connector: AnyConnector, config: Any, plan: Callable[[Any], Plan[T]]) -> T:
+    """Return what a plan of `config` ends with, by the credentials that stand there and no others."""
     base_url = connector.base_url(config) if connector.base_url is not None else ""
-    return await _asked(hub, installed, plan, base_url, connector.credentials(config))
+    answer = _vendor(hub, connector, base_url, connector.credentials(config))
+    return await arun(plan(config), answer)
 
 
-async def _asked(
-    hub: Hub, installed: Installed, plan: Callable[[Any], Plan[T]], base_url: str, credentials: Credentials
-) -> T:
+def _vendor(hub: Hub, connector: AnyConnector, base_url: str, credentials: Credentials) -> AsyncAnswer:
     async def answer(request: Request) -> Reply:
-        return await hub.transport.send(base_url, request, credentials, installed.connector.limits)
+        return await hub.transport.send(base_url, request, credentials, connector.limits)
 
-    return await arun(plan(installed.config), answer)
+    return answer
+
+
+class Failure(NamedTuple):
+    """Why a plan came to nothing, in a stable code, and how long its vendor asked to be left alone."""
+
+    reason: str
+    after_seconds: int | None = None
+
+
+def failure(hub: Hub, installed: Installed, error: Exception) -> Failure:
+    """Return what an error of a plan stands for; whatever is none of the five is a bug, counted and logged."""
+    match error:
+        case RetryLater():
+            return Failure("vendor_busy", error.after_seconds)
+        case SignInAgain():
+            return Failure("sign_in_again")
+        case Malformed() | VendorRefused():
+            return Failure(type(error).__name__.lower())
+    hub.metrics.bug(installed.connector.slug)
+    _log.error(
+        "connector bug",
+        installation=installed.installation_id,
+        kind=type(error).__name__,
+        exc_info=error,
+    )
+    return Failure("connector_bug")
 
 
 async def _refreshed(hub: Hub, installed: Installed) -> Installed | None:

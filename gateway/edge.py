@@ -50,6 +50,11 @@ async def read_body(
         raise Problem("body_timeout", headers=_CLOSE) from None
 
 
+def headers_of(scope: Scope) -> dict[str, str]:
+    """Return the headers of a request by their names in lower case."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
 async def whole_body(receive: Receive) -> bytes:
     """Return the body that an `Edge` has read and bounded already."""
     body: bytes = (await receive())["body"]

@@ -13,10 +13,9 @@ from typing import Any
 import structlog
 
 from contracts.connector import Page, Poll
-from contracts.errors import Malformed, RetryLater, SignInAgain, VendorRefused
 from contracts.facts import AnyFact
 from gateway import intake
-from gateway.asking import ask
+from gateway.asking import ask, failure
 from gateway.context import Context
 from gateway.http.inbound import note, source_of
 from gateway.hub import Hub
@@ -73,16 +72,8 @@ async def _read(hub: Hub, row: Row) -> None:
     poll = installed.connector.poll
     try:
         page = await ask(hub, installed, lambda config: poll.page(row["cursor"], config))
-    except RetryLater as later:
-        await _put_off(hub, row, "vendor_busy", later.after_seconds)
-    except SignInAgain:
-        await _put_off(hub, row, "sign_in_again")
-    except (Malformed, VendorRefused) as refused:
-        await _put_off(hub, row, type(refused).__name__.lower())
-    except Exception as bug:  # noqa: BLE001 -- whatever escapes a connector is a bug of that connector
-        hub.metrics.bug(installed.connector.slug)
-        _log.exception("connector bug", installation=row["installation_id"], kind=type(bug).__name__)
-        await _put_off(hub, row, "connector_bug")
+    except Exception as error:  # noqa: BLE001 -- one of the five, or a bug of the connector
+        await _put_off(hub, row, *failure(hub, installed, error))
     else:
         await _apply(hub, installed, poll, row, page)
 
@@ -147,5 +138,6 @@ def _is_past(facts: Sequence[AnyFact], until_at: datetime) -> bool:
     return bool(instants) and min(instants) > until_at
 
 
-async def _put_off(hub: Hub, row: Row, reason: str, after_seconds: int = 0) -> None:
-    await hub.submit(actions.put_off, Failed(row["programme_id"], row["poll_id"], reason, after_seconds))
+async def _put_off(hub: Hub, row: Row, reason: str, after_seconds: int | None = None) -> None:
+    failed = Failed(row["programme_id"], row["poll_id"], reason, after_seconds or 0)
+    await hub.submit(actions.put_off, failed)

@@ -8,11 +8,9 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-import structlog
-
 from contracts.connector import Coupons
-from contracts.errors import Malformed, RetryLater, SignInAgain, VendorRefused
-from gateway.asking import ask
+from contracts.errors import Malformed, RetryLater, VendorRefused
+from gateway.asking import ask, failure
 from gateway.coupons import actions, queries
 from gateway.coupons.actions import Done, Errand
 from gateway.hub import Hub
@@ -20,8 +18,6 @@ from gateway.installations.queries import Installed
 
 BATCH = 100
 CONCURRENT = 8
-
-_log = structlog.get_logger("ponte.publishing")
 
 
 async def publish_coupons(hub: Hub) -> int:
@@ -52,8 +48,10 @@ async def _told(hub: Hub, errand: Errand) -> Done:
         ref = errand.coupon_ref
         if errand.state == "unknown":
             ref = await ask(hub, installed, lambda config: store.find(errand.coupon.code, config))
-    except Exception as error:  # noqa: BLE001 -- each kind is answered by its reason
-        return _unchanged(errand, _reason(hub, installed, error))
+    except VendorRefused as refused:
+        return _unchanged(errand, refused.code)
+    except Exception as error:  # noqa: BLE001 -- one of the five, or a bug of the connector
+        return _unchanged(errand, failure(hub, installed, error).reason)
     try:
         return await _tell(hub, installed, store, errand, ref)
     except VendorRefused as refused:
@@ -61,9 +59,9 @@ async def _told(hub: Hub, errand: Errand) -> Done:
     except (RetryLater, Malformed) as error:
         # The store may have done it all the same: only a create leaves a coupon of a known amount.
         amount_cents = None if _stands(errand, ref) else errand.coupon.amount_cents
-        return Done(errand, "unknown", ref, amount_cents, _reason(hub, installed, error))
-    except Exception as error:  # noqa: BLE001 -- each kind is answered by its reason
-        return _unchanged(errand, _reason(hub, installed, error))
+        return Done(errand, "unknown", ref, amount_cents, failure(hub, installed, error).reason)
+    except Exception as error:  # noqa: BLE001 -- one of the five, or a bug of the connector
+        return _unchanged(errand, failure(hub, installed, error).reason)
 
 
 def _unchanged(errand: Errand, reason: str) -> Done:
@@ -92,19 +90,3 @@ async def _tell(hub: Hub, installed: Installed, store: Coupons[Any], errand: Err
 def _stands(errand: Errand, ref: str | None) -> bool:
     """Return whether the store has the coupon, as far as anybody knows."""
     return ref is not None and errand.state in {"published", "stale", "unknown"}
-
-
-def _reason(hub: Hub, installed: Installed, error: Exception) -> str:
-    """Return a stable code for what went wrong."""
-    match error:
-        case RetryLater():
-            return "vendor_busy"
-        case Malformed():
-            return "malformed"
-        case VendorRefused():
-            return error.code
-        case SignInAgain():
-            return "sign_in_again"
-    hub.metrics.bug(installed.connector.slug)
-    _log.error("connector bug", installation=installed.installation_id, kind=type(error).__name__)
-    return "connector_bug"

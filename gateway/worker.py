@@ -10,11 +10,10 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from contracts.errors import Malformed, RetryLater, SignInAgain, VendorRefused
 from contracts.facts import AnyFact
 from contracts.http import Delivery
 from gateway import intake
-from gateway.asking import ask
+from gateway.asking import ask, failure
 from gateway.context import Context
 from gateway.http.inbound import note, source_of
 from gateway.hub import Hub
@@ -104,16 +103,8 @@ async def _finish(hub: Hub, row: dict[str, Any]) -> None:
     try:
         delivery = Delivery(body=body, headers=_headers(installed, row), received_at=row["received_at"])
         facts = await ask(hub, installed, lambda config: webhook.receive(delivery, config))
-    except RetryLater as later:
-        await _put_off(hub, row, "vendor_busy", later.after_seconds)
-    except SignInAgain:
-        await _put_off(hub, row, "sign_in_again", None)
-    except (Malformed, VendorRefused) as refused:
-        await _put_off(hub, row, type(refused).__name__.lower(), None)
-    except Exception as bug:  # noqa: BLE001 -- whatever escapes a connector is a bug of that connector
-        hub.metrics.bug(installed.connector.slug)
-        _log.exception("connector bug", installation=row["installation_id"], kind=type(bug).__name__)
-        await _put_off(hub, row, "connector_bug", None)
+    except Exception as error:  # noqa: BLE001 -- one of the five, or a bug of the connector
+        await _put_off(hub, row, *failure(hub, installed, error))
     else:
         await _apply(hub, installed, row, body, facts)
 

@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.connector import AnyConnector
-from gateway.catalogue import Catalogue, connectors_in
+from gateway.catalogue import CAPABILITIES, Catalogue, connectors_in
 from gateway.ports import system_clock
 
-CAPABILITIES = ("webhook", "poll", "file", "terminal", "checkout", "coupons", "sign_in", "check")
+SHOWN = (*CAPABILITIES, "sign_in", "check")
 MARKED = re.compile(r"<!-- connectors on (\S+) -->.*?<!-- end of connectors -->", re.DOTALL)
 
 
@@ -99,7 +99,7 @@ def _described(connector: AnyConnector, levels: Mapping[str, str]) -> dict[str, 
         "slug": connector.slug,
         "name": connector.name,
         "api": connector.api,
-        "capabilities": [name for name in CAPABILITIES if getattr(connector, name) is not None],
+        "capabilities": [name for name in SHOWN if getattr(connector, name) is not None],
         "level": levels.get(connector.slug),
         "trusts": list(connector.trusts),
         "docs": connector.docs,

@@ -11,7 +11,7 @@ import structlog
 from contracts.checkout import Answer, Cards, Checkout, Failed, FindCards, Misread, Question, Stranger
 from contracts.errors import Forged, Malformed
 from contracts.http import Delivery, Reply
-from gateway.edge import Receive, Scope, whole_body
+from gateway.edge import Receive, Scope, headers_of, whole_body
 from gateway.http.presented import look_up, read
 from gateway.hub import Hub
 from gateway.installations.queries import Installed
@@ -35,7 +35,7 @@ async def serve_checkout(hub: Hub, scope: Scope, receive: Receive, send: Send) -
     checkout = installed.connector.checkout
     delivery = Delivery(
         body=await whole_body(receive),
-        headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
+        headers=headers_of(scope),
         received_at=hub.context.clock(),
         method=scope["method"],
         path=f"/{rest}",

@@ -16,7 +16,7 @@ from contracts.plans import is_steps
 from contracts.signatures import RS256, UnknownKey
 from gateway import intake
 from gateway.cards import forbidden_card_field, may_hold_card_data
-from gateway.edge import Receive, Scope, strict_json, whole_body
+from gateway.edge import Receive, Scope, headers_of, strict_json, whole_body
 from gateway.hub import Hub
 from gateway.installations.actions import Kept, keep
 from gateway.installations.queries import Installed
@@ -44,7 +44,7 @@ async def deliver(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
         raise Problem("not_found")
     delivery = Delivery(
         body=await whole_body(receive),
-        headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
+        headers=headers_of(scope),
         received_at=hub.context.clock(),
     )
     webhook = installed.connector.webhook

@@ -15,10 +15,8 @@ from pydantic_core import PydanticCustomError
 from contracts.connector import Account, AnyConnector
 from contracts.errors import Malformed, RetryLater, SignInAgain, VendorRefused
 from contracts.facts import Trust
-from contracts.http import Reply
-from contracts.http import Request as Ask
-from contracts.plans import arun
 from gateway.access import Principal
+from gateway.asking import run
 from gateway.catalogue import UnknownConnector
 from gateway.http.answers import etag, expected_version, once, refuses, refuses_once, told
 from gateway.http.cursors import Cursor, Limit, Page, Place
@@ -226,13 +224,8 @@ async def _account(hub: Hub, connector: AnyConnector, config: Any, said: Install
     if connector.check is None or connector.sign_in is not None:
         # Where a merchant signs in, nobody has yet.
         return f"{said.partner_id}/{said.name}"
-    base_url = connector.base_url(config) if connector.base_url is not None else ""
-
-    async def answer(ask: Ask) -> Reply:
-        return await hub.transport.send(base_url, ask, connector.credentials(config), connector.limits)
-
     try:
-        account: Account = await arun(connector.check(config), answer)
+        account: Account = await run(hub, connector, config, connector.check)
     except RetryLater as later:
         raise Problem.busy(later.after_seconds) from None
     except (SignInAgain, VendorRefused, Malformed):

@@ -17,7 +17,7 @@ from contracts.http import Delivery
 from contracts.money import CENTS_MAX
 from contracts.signatures import HmacFields
 from gateway import terminal
-from gateway.edge import Receive, Scope, whole_body
+from gateway.edge import Receive, Scope, headers_of, whole_body
 from gateway.http.inbound import answer_json
 from gateway.http.presented import look_up, read, uniform
 from gateway.http.schemas import exactly_one
@@ -180,7 +180,7 @@ def _quote(found: Found, cents: int | Refusal) -> dict[str, Any]:
 
 
 async def _authenticated(hub: Hub, scope: Scope, receive: Receive) -> Device:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    headers = headers_of(scope)
     delivery = Delivery(
         body=await whole_body(receive),
         headers=headers,

@@ -18,6 +18,7 @@ from gateway.ledger import actions as ledger
 from gateway.ledger.actions import Gift
 from gateway.members import queries
 from gateway.members.queries import KnownMember, MemberRef, dependent_place, document_place, place
+from gateway.outbox import event
 from gateway.problems import FieldError, Problem
 from gateway.programmes.actions import next_instant
 from gateway.programmes.queries import book
@@ -76,7 +77,7 @@ def _register(context: Context, conn: Connection, item: NewMember) -> KnownMembe
         _join_category(conn, at, item.category_id, now, now)
     audit.record(context, conn, item.by, "member.registered", at[1])
     audit.record(context, conn, item.by, f"member.consented {item.consent}", at[1])
-    rows.insert(conn, t.outbox, [_event(context, at)])
+    rows.insert(conn, t.outbox, [event(context, at[0], "member.registered", at[1], now)])
     made = queries.member(conn, keys, at, now)
     assert made is not None
     return made
@@ -84,21 +85,6 @@ def _register(context: Context, conn: Connection, item: NewMember) -> KnownMembe
 
 def _identify(conn: Connection, at: MemberRef, index: str, role: str, **columns: Any) -> None:
     rows.insert(conn, t.identity, [{**_columns(at), "document_index": index, "role": role, **columns}])
-
-
-def _event(context: Context, at: MemberRef) -> dict[str, Any]:
-    now = context.clock()
-    return {
-        "programme_id": at[0],
-        "outbox_id": context.ids.new("out"),
-        "kind": "member.registered",
-        "subject_id": at[1],
-        "payload": "{}",
-        "state": "ready",
-        "attempts": 0,
-        "due_at": now,
-        "created_at": now,
-    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from gateway.access import Principal
 from gateway.context import Context
 from gateway.problems import FieldError, Problem
 from gateway.programmes.queries import book
-from gateway.rewards.queries import TERMS, RewardRef, reward_rows, rewards
+from gateway.rewards.queries import TERMS, RewardRef, cashout_row, reward_rows
 from gateway.store import rows
 from gateway.store import tables as t
 from loyalty.programme import MILLI
@@ -57,17 +57,15 @@ def create(
 
 
 def cashout(context: Context, conn: Connection, programme_id: str) -> RewardRef:
-    """Return the reward that turns units into money of the member's choice: the oldest that is open.
+    """Return the programme's cash-out (`queries.cashout_row`).
 
     A programme that never had one is given one, by which a unit is worth a centavo.
     """
-    known = [row for row in rewards(conn, programme_id) if row["kind"] == "cashout"]
-    if not known:
+    row = cashout_row(conn, programme_id)
+    if row is None:
         row = _new_row(context, programme_id, "Sacar saldo", "cashout", {})
         rows.insert(conn, t.reward, [row])
-        known = [row]
-    chosen = next((row for row in known if row["active"]), known[0])
-    return (programme_id, chosen["reward_id"])
+    return (programme_id, row["reward_id"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,15 @@ def rewards(
     return [dict(row) for row in found]
 
 
+def cashout_row(conn: Connection, programme_id: str) -> dict[str, Any] | None:
+    """Return the reward that turns units into money of the member's choice: the oldest that is open.
+
+    Where none is open it is the oldest of all, and `None` where there never was one.
+    """
+    known = [row for row in rewards(conn, programme_id) if row["kind"] == "cashout"]
+    return next((row for row in known if row["active"]), known[0] if known else None)
+
+
 def issued_to(conn: Connection, reward: RewardRef, member_id: str) -> int:
     """Return how many vouchers of a reward a member ever got that were not revoked."""
     v = t.voucher.c

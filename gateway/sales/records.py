@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from gateway.context import Context
+from gateway.outbox import event
 from gateway.sales.dossiers import Arrival, ClaimMade, Dossier
 from gateway.sales.targets import Concluded
 from loyalty.accounts import Award
@@ -210,19 +211,9 @@ def award_row(
 
 def event_row(context: Context, row: Mapping[str, Any], units_before: int) -> Row:
     """Return the outbox row that tells what happened to a sale; thin: ids and units, no personal data."""
-    now = context.clock()
     payload = {name: row[name] for name in ("member_id", "reason", "sale_id", "units")}
-    return {
-        "programme_id": row["programme_id"],
-        "outbox_id": context.ids.new("out"),
-        "kind": _event_kind(row, units_before),
-        "subject_id": row["sale_id"],
-        "payload": _json(payload),
-        "state": "ready",
-        "attempts": 0,
-        "due_at": now,
-        "created_at": now,
-    }
+    kind = _event_kind(row, units_before)
+    return event(context, row["programme_id"], kind, row["sale_id"], context.clock(), _json(payload))
 
 
 def _event_kind(row: Mapping[str, Any], units_before: int) -> str:

@@ -76,15 +76,9 @@ def expire_holds(context: Context, conn: Connection, items: Sequence[tuple[UseRe
     """End holds whose time is over; return by item how many ended."""
     wanted = list(dict.fromkeys(use for refs in items for use in refs))
     till = _till_of(context, conn, wanted)
-    now = context.clock()
     for use_ref in wanted:
         row = till.uses.get(use_ref)
-        if (
-            row is not None
-            and row["held_cents"]
-            and row["expires_at"] is not None
-            and row["expires_at"] <= now
-        ):
+        if row is not None and row["held_cents"] and verbs.is_over(till, row):
             verbs.let_go(till, row, row["held_cents"], "expired")
     till.close()
     return [len(refs) for refs in items]

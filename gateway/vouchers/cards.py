@@ -37,14 +37,13 @@ from gateway.privacy import ProgrammeKeys
 from gateway.programmes.queries import keys as keys_of
 from gateway.programmes.queries import stored_keys
 from gateway.rewards.actions import cashout
-from gateway.rewards.queries import reward_of, reward_rows, rewards
+from gateway.rewards.queries import cashout_row, reward_of, reward_rows
 from gateway.store import Connection
-from gateway.vouchers import card_refs, queries, verbs
+from gateway.vouchers import card_refs, lookup, queries, verbs
 from gateway.vouchers.issuing import Issued, Wish, issue_in
 from gateway.vouchers.queries import Row, VoucherRef
 from gateway.vouchers.till import Till
 from gateway.vouchers.verbs import Asked, Hold, Told, Turn
-from loyalty import codes
 from loyalty import vouchers as life
 from loyalty.accounts import Occasion
 from loyalty.codes import Mistyped
@@ -152,11 +151,9 @@ def _found(context: Context, conn: Connection, store: Store, question: FindCards
 
 def _by_code(conn: Connection, keys: ProgrammeKeys, store: Store, text: str) -> Row | None:
     try:
-        bare = codes.read_code(text)
+        return lookup.find(conn, keys, store.programme_id, lookup.typed_code(text)).row
     except Mistyped:
         return None
-    found = queries.vouchers_by(conn, "code_hash", [(store.programme_id, keys.code_hash(bare))])
-    return found[0] if found else None
 
 
 def _holder(conn: Connection, keys: ProgrammeKeys, store: Store, document: str | None) -> str | None:
@@ -205,7 +202,7 @@ def _wallet_card(conn: Connection, store: Store, member_id: str) -> Card | None:
     at = (store.programme_id, member_id)
     member = member_rows(conn, [at]).get(at)
     offered = _cashout_of(conn, store.programme_id)
-    if member is None or member["blocked"] or offered is None or not offered.active:
+    if member is None or member["blocked"] or not offered.active:
         return None
     if offered.partner_id not in (None, store.partner_id):
         return None
@@ -220,11 +217,10 @@ def _wallet_card(conn: Connection, store: Store, member_id: str) -> Card | None:
     return Card(member_id, balance_cents, member["created_at"], None, caption)
 
 
-def _cashout_of(conn: Connection, programme_id: str) -> Reward | None:
+def _cashout_of(conn: Connection, programme_id: str) -> Reward:
     """Return the cash-out reward as it is offered; before anybody cashed out, as it would be."""
-    known = [row for row in rewards(conn, programme_id) if row["kind"] == "cashout"]
-    chosen = next((row for row in known if row["active"]), known[0] if known else None)
-    return Reward("", "", "cashout") if chosen is None else reward_of(chosen)
+    row = cashout_row(conn, programme_id)
+    return Reward("", "", "cashout") if row is None else reward_of(row)
 
 
 def _debit(context: Context, conn: Connection, store: Store, question: Debit) -> Answer:

@@ -11,6 +11,7 @@ from gateway.context import Context
 from gateway.coupons import actions as coupons
 from gateway.ledger import queries as ledger
 from gateway.ledger.actions import Journal, write
+from gateway.outbox import event
 from gateway.store import Connection, Table, rows
 from gateway.store import tables as t
 from gateway.vouchers import queries
@@ -123,7 +124,7 @@ class Till:
 
     def tell(self, kind: str, at: VoucherRef, now: datetime) -> None:
         """Note an event for whoever listens; thin: an id and the state, no personal data."""
-        self.events.append(event_row(self.context, kind, at, now))
+        self.events.append(event(self.context, at[0], kind, at[1], now))
 
     def close(self) -> list[VoucherRef]:
         """Write everything that changed; return the vouchers whose value or state is another now."""
@@ -151,18 +152,3 @@ class Till:
         self.journal.take(programme_id, wallet, after)
         self.journal.post(programme_id, movement)
         row["units"] -= units
-
-
-def event_row(context: Context, kind: str, at: VoucherRef, now: datetime) -> Row:
-    """Return the outbox row of one event of a voucher."""
-    return {
-        "programme_id": at[0],
-        "outbox_id": context.ids.new("out"),
-        "kind": kind,
-        "subject_id": at[1],
-        "payload": "{}",
-        "state": "ready",
-        "attempts": 0,
-        "due_at": now,
-        "created_at": now,
-    }

@@ -119,9 +119,9 @@ def hold(till: Till, item: Hold) -> Answer:
     row = till.use_for(at, item.partner_id, item.order_ref)
     if row is not None and is_stale(row, item.stated_at):
         return _told(till, row, row["held_cents"], repeated=True)
-    if row is not None and row["held_cents"] and not _is_over(till, row):
+    if row is not None and row["held_cents"] and not is_over(till, row):
         same = item.cents in (None, row["asked_cents"])
-        return _told(till, row, row["held_cents"], repeated=True) if same else _taken()
+        return _told(till, row, row["held_cents"], repeated=True) if same else Refusal("voucher_reserved")
     if row is not None and row["spent_cents"]:
         return Refusal("use_committed")
     if row is not None and row["held_cents"]:
@@ -139,10 +139,6 @@ def hold(till: Till, item: Hold) -> Answer:
     till.take(at, life.reserve(till.voucher(at), use, cents, occasion), occasion, "held")
     till.tell("voucher.reserved", at, now)
     return _told(till, row, cents)
-
-
-def _taken() -> Refusal:
-    return Refusal("voucher_reserved")
 
 
 def begin(till: Till, item: Hold, state: str) -> Row:
@@ -184,7 +180,7 @@ def commit(till: Till, item: Turn, row: Row) -> Answer:
     if not row["held_cents"]:
         same = row["spent_cents"] and item.cents in (None, row["spent_cents"])
         return _told(till, row, row["spent_cents"], repeated=True) if same else _why_not_held(row)
-    if _is_over(till, row):
+    if is_over(till, row):
         let_go(till, row, row["held_cents"], "expired")
         return Refusal("use_released")
     cents = row["held_cents"] if item.cents is None else item.cents
@@ -272,7 +268,8 @@ def _known(till: Till, item: Turn) -> Row | None:
     return till.entries.get((item.programme_id, item.use_id, item.request_ref or ""))
 
 
-def _is_over(till: Till, row: Row) -> bool:
+def is_over(till: Till, row: Row) -> bool:
+    """Return whether the time of a hold has come."""
     return row["expires_at"] is not None and row["expires_at"] <= till.context.clock()
 
 

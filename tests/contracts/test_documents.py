@@ -12,7 +12,7 @@ from stdnum.br import cpf as stdnum_cpf
 from validate_docbr import CNPJ as DOCBR_CNPJ
 from validate_docbr import CPF as DOCBR_CPF
 
-from contracts.documents import Cnpj, Cpf, tax_id
+from contracts.documents import Cnpj, Cpf, first_tax_id, tax_id
 from contracts.errors import Malformed
 
 PAIRS = [a + b for a, b in product("0123456789", repeat=2)]
@@ -172,3 +172,20 @@ def test_no_document_with_wrong_digits_can_be_made_by_hand(text: str) -> None:
     for kind in (Cpf, Cnpj):
         with pytest.raises(Malformed):
             kind(text + "x")
+
+
+@pytest.mark.parametrize(
+    ("places", "found"),
+    [
+        ((), None),
+        ((None, None), None),
+        (("529.982.247-26", None), "529.982.247-26"),
+        (("", "529.982.247-25", "111.444.777-35"), "529.982.247-25"),
+        ((None, "Loja", "11.222.333/0001-81"), "11.222.333/0001-81"),
+        (("Loja", "Casa"), "Loja"),
+    ],
+)
+def test_of_several_places_the_first_true_document_counts_else_the_first_text(
+    places: tuple[str | None, ...], found: str | None
+) -> None:
+    assert first_tax_id(places) == found

@@ -14,7 +14,7 @@ from gateway.store import Connection
 from gateway.store import tables as t
 from gateway.vouchers.statements import Stated, record
 from gateway.worker import run_due
-from tests.faults.test_polling import installed, rounds
+from tests.faults.test_polling import beside, installed, rounds
 from tests.gateway.caller import ANA, Caller, Shop, found, open_caller
 from tests.gateway.lossy_store import LossyStore, lossy, opened
 
@@ -49,9 +49,7 @@ async def states(caller: Caller) -> list[str]:
 
 async def test_an_issued_voucher_is_published_and_revoked_when_it_is_spent(migrated_url: str) -> None:
     store = LossyStore()
-    async with open_caller(migrated_url, lossy) as caller, opened(store) as url:
-        shop = await found(caller)
-        await installed(shop, url)
+    async with beside(migrated_url, store) as (caller, shop):
         [voucher] = await issued(shop, 1, units=1000)
         await until_quiet(caller)
         assert store.coupons == {voucher["code"]: 1000}
@@ -63,9 +61,7 @@ async def test_an_issued_voucher_is_published_and_revoked_when_it_is_spent(migra
 
 async def test_what_is_left_after_a_part_is_published_anew(migrated_url: str) -> None:
     store = LossyStore()
-    async with open_caller(migrated_url, lossy) as caller, opened(store) as url:
-        shop = await found(caller)
-        await installed(shop, url)
+    async with beside(migrated_url, store) as (caller, shop):
         [voucher] = await issued(shop, 1, units=1000)
         await until_quiet(caller)
         await used(shop, voucher, amount_cents=400)
@@ -77,9 +73,7 @@ async def test_f65_of_many_coupons_whose_answers_are_lost_each_is_made_exactly_o
     migrated_url: str,
 ) -> None:
     store = LossyStore(loses=0.3)
-    async with open_caller(migrated_url, lossy) as caller, opened(store) as url:
-        shop = await found(caller)
-        await installed(shop, url)
+    async with beside(migrated_url, store) as (caller, shop):
         vouchers = await issued(shop, 60)
         await until_quiet(caller)
         assert sorted(store.created) == sorted(voucher["code"] for voucher in vouchers)
@@ -90,9 +84,7 @@ async def test_f64_a_lost_answer_leaves_the_coupon_unknown_and_is_asked_before_i
     migrated_url: str,
 ) -> None:
     store = LossyStore(loses=1.0)
-    async with open_caller(migrated_url, lossy) as caller, opened(store) as url:
-        shop = await found(caller)
-        await installed(shop, url)
+    async with beside(migrated_url, store) as (caller, shop):
         [voucher] = await issued(shop, 1)
         await rounds(caller)
         assert await states(caller) == ["unknown"]
@@ -127,9 +119,7 @@ async def test_f50_a_hub_that_dies_between_the_coupon_and_its_note_makes_no_seco
     migrated_url: str,
 ) -> None:
     store = LossyStore()
-    async with open_caller(migrated_url, lossy) as caller, opened(store) as url:
-        shop = await found(caller)
-        await installed(shop, url)
+    async with beside(migrated_url, store) as (caller, shop):
         await rounds(caller)
         [voucher] = await issued(shop, 1)
         [coupon] = await caller.world.read(t.coupon)
@@ -148,9 +138,7 @@ async def test_f67_a_store_that_fails_is_tried_again_with_growing_delays(
     migrated_url: str, status: int
 ) -> None:
     store = LossyStore()
-    async with open_caller(migrated_url, lossy) as caller, opened(store) as url:
-        shop = await found(caller)
-        await installed(shop, url)
+    async with beside(migrated_url, store) as (caller, shop):
         await rounds(caller)
         [voucher] = await issued(shop, 1)
         store.says = [(status, b"", ())] * 3
@@ -168,9 +156,7 @@ async def test_f67_a_store_that_fails_is_tried_again_with_growing_delays(
 
 async def test_f68_a_refusal_is_kept_where_an_operator_sees_it(migrated_url: str) -> None:
     store = LossyStore()
-    async with open_caller(migrated_url, lossy) as caller, opened(store) as url:
-        shop = await found(caller)
-        await installed(shop, url)
+    async with beside(migrated_url, store) as (caller, shop):
         await rounds(caller)
         await issued(shop, 1)
         store.says = [(422, b"<html>", ())]
@@ -181,9 +167,7 @@ async def test_f68_a_refusal_is_kept_where_an_operator_sees_it(migrated_url: str
 
 async def test_f21_a_cancelled_order_re_asserts_what_the_hub_says(migrated_url: str) -> None:
     store = LossyStore()
-    async with open_caller(migrated_url, lossy) as caller, opened(store) as url:
-        shop = await found(caller)
-        await installed(shop, url)
+    async with beside(migrated_url, store) as (caller, shop):
         [voucher] = await issued(shop, 1, units=500)
         await until_quiet(caller)
         store.coupons.clear()  # the store burnt the code with the order, and does not re-arm it

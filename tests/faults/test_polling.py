@@ -1,5 +1,7 @@
 """What may go wrong while a store is asked what changed, and what must not."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +22,15 @@ async def installed(shop: Shop, url: str) -> str:
     }  # fmt: skip
     made = await shop.caller.make("/v1/installations", said)
     return str(made["installation_id"])
+
+
+@asynccontextmanager
+async def beside(database_url: str, store: LossyStore) -> AsyncIterator[tuple[Caller, Shop]]:
+    """Open a hub with a shop whose partner has installed `store`."""
+    async with open_caller(database_url, lossy) as caller, opened(store) as url:
+        shop = await found(caller)
+        await installed(shop, url)
+        yield caller, shop
 
 
 async def rounds(caller: Caller, number: int = 12) -> None:
@@ -53,9 +64,7 @@ async def test_f11_a_sale_whose_webhook_never_comes_is_found_within_one_interval
 
 async def test_f07_items_that_shift_between_pages_are_all_read(migrated_url: str) -> None:
     store = LossyStore()
-    async with open_caller(migrated_url, lossy) as caller, opened(store) as url:
-        shop = await found(caller)
-        await installed(shop, url)
+    async with beside(migrated_url, store) as (caller, _shop):
         start = caller.world.clock()
         for number in range(9):
             store.order(f"o-{number}", start + number * TICK, cents=100 + number)
@@ -73,9 +82,7 @@ async def test_f07_items_that_shift_between_pages_are_all_read(migrated_url: str
 
 async def test_f09_orders_of_one_clock_tick_are_all_read_across_a_page_boundary(migrated_url: str) -> None:
     store = LossyStore()
-    async with open_caller(migrated_url, lossy) as caller, opened(store) as url:
-        shop = await found(caller)
-        await installed(shop, url)
+    async with beside(migrated_url, store) as (caller, _shop):
         at = caller.world.clock()
         for number in range(7):
             store.order(f"o-{number}", at)
@@ -86,9 +93,7 @@ async def test_f09_orders_of_one_clock_tick_are_all_read_across_a_page_boundary(
 @pytest.mark.parametrize("page", [b'{"orders": [], "more": true}'])
 async def test_f08_a_cursor_that_stands_still_is_stopped_and_kept(migrated_url: str, page: bytes) -> None:
     store = LossyStore(says=[(200, page, ())] * 2)
-    async with open_caller(migrated_url, lossy) as caller, opened(store) as url:
-        shop = await found(caller)
-        await installed(shop, url)
+    async with beside(migrated_url, store) as (caller, _shop):
         before = await polls(caller)
         await rounds(caller)
         after = await polls(caller)
@@ -102,9 +107,7 @@ async def test_f08_a_cursor_that_stands_still_is_stopped_and_kept(migrated_url: 
 @pytest.mark.parametrize("cut", [b'{"orders": [{"ref": "o-1", "upd', b"<html>entrar</html>", b""])
 async def test_f10_a_truncated_page_moves_no_cursor_and_is_read_again(migrated_url: str, cut: bytes) -> None:
     store = LossyStore()
-    async with open_caller(migrated_url, lossy) as caller, opened(store) as url:
-        shop = await found(caller)
-        await installed(shop, url)
+    async with beside(migrated_url, store) as (caller, _shop):
         store.order("o-1", caller.world.clock())
         store.says.append((200, cut, ()))
         before = await polls(caller)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from adapters.ecommerce.nuvemshop.settings import NuvemshopConfig, order_key
 from adapters.ecommerce.nuvemshop.wire import Order
-from contracts import Customer, DocumentEvidence, Facts, Ignored, Key, Malformed, Tender, VoucherUse, tax_id
+from contracts import Customer, DocumentEvidence, Facts, Ignored, Key, Tender, VoucherUse
+from contracts.documents import first_tax_id
 from contracts.facts import CENTS_MAX, Method, State
 
 STATUSES = frozenset({"open", "closed", "cancelled"})
@@ -114,14 +115,5 @@ def _tender(order: Order, config: NuvemshopConfig) -> Tender:
 def _customer(order: Order) -> Customer | None:
     """Return the first true CPF or CNPJ, that of the order before that of the account, else the first text."""
     places = (order.contact_identification, order.customer.identification if order.customer else None)
-    documents = [place for place in places if place is not None]
-    document = next(filter(_is_true, documents), next(iter(documents), None))
+    document = first_tax_id(places)
     return None if document is None else Customer(document=document)
-
-
-def _is_true(document: str) -> bool:
-    try:
-        tax_id(document)
-    except Malformed:
-        return False
-    return True

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from adapters.ecommerce.shopify.settings import ShopifyConfig, order_key
 from adapters.ecommerce.shopify.wire import Order, Transaction
-from contracts import Customer, DocumentEvidence, Facts, Ignored, Key, Malformed, Tender, VoucherUse, tax_id
+from contracts import Customer, DocumentEvidence, Facts, Ignored, Key, Tender, VoucherUse
+from contracts.documents import first_tax_id, is_tax_id
 from contracts.facts import CENTS_MAX, Method, State
 
 # shopify.dev/docs/api/admin-graphql/latest/enums/OrderDisplayFinancialStatus
@@ -137,16 +138,7 @@ def _customer(order: Order, config: ShopifyConfig) -> Customer | None:
     fields = [field.value for field in order.localized.nodes if field.key == BRAZILIAN_FIELD]
     held = {attribute.key.lower(): attribute.value for attribute in order.attributes}
     attributes = [held.get(name.lower()) for name in config.document_attributes]
-    documents = [text for text in (*fields, *attributes) if text is not None]
     company = order.billing.company if order.billing is not None else None
-    places = [*documents, *([company] if company is not None else [])]
-    document = next(filter(_is_true, places), next(iter(documents), None))
+    companies = [company] if company is not None and is_tax_id(company) else []
+    document = first_tax_id((*fields, *attributes, *companies))
     return None if document is None else Customer(document=document)
-
-
-def _is_true(document: str) -> bool:
-    try:
-        tax_id(document)
-    except Malformed:
-        return False
-    return True

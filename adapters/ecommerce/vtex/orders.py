@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from adapters.ecommerce.vtex.settings import VtexConfig, order_key
 from adapters.ecommerce.vtex.wire import Order, Package, Payment
-from contracts import Customer, DocumentEvidence, Facts, Ignored, Key, Malformed, Tender, tax_id
+from contracts import Customer, DocumentEvidence, Facts, Ignored, Key, Tender
+from contracts.documents import first_tax_id
 from contracts.facts import CENTS_MAX, Method, State
 
 # help.vtex.com/en/tutorial/order-flow-and-status--tutorials_196, and the states of developers.vtex.com's pages.
@@ -203,14 +204,5 @@ def _customer(order: Order) -> Customer | None:
     """
     if order.client is None:
         return None
-    documents = [text for text in (order.client.document, order.client.company) if text is not None]
-    document = next(filter(_is_true, documents), next(iter(documents), None))
+    document = first_tax_id((order.client.document, order.client.company))
     return None if document is None else Customer(document=document)
-
-
-def _is_true(document: str) -> bool:
-    try:
-        tax_id(document)
-    except Malformed:
-        return False
-    return True

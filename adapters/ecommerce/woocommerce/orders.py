@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from adapters.ecommerce.woocommerce.settings import WooCommerceConfig, order_key
 from adapters.ecommerce.woocommerce.wire import Fee, Line, Order, Refund, RefundLine
-from contracts import Customer, DocumentEvidence, Facts, Ignored, Key, Malformed, Tender, VoucherUse, tax_id
+from contracts import Customer, DocumentEvidence, Facts, Ignored, Key, Tender, VoucherUse
+from contracts.documents import first_tax_id
 from contracts.facts import CENTS_MAX, Method, State
 
 UNPAID_STATUSES = frozenset({"pending", "on-hold"})
@@ -155,14 +156,5 @@ def _customer(order: Order, config: WooCommerceConfig) -> Customer | None:
     """
     metas = {meta.key: meta.value for meta in order.meta_data}
     places = (order.billing.cpf, *(metas.get(name) for name in config.document_metas), order.billing.cnpj)
-    documents = [place for place in places if place is not None]
-    document = next(filter(_is_true, documents), next(iter(documents), None))
+    document = first_tax_id(places)
     return None if document is None else Customer(document=document)
-
-
-def _is_true(document: str) -> bool:
-    try:
-        tax_id(document)
-    except Malformed:
-        return False
-    return True
