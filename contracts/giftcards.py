@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from contracts.checkout import (
     Answer,
@@ -48,7 +48,7 @@ from contracts.facts import Instant, KeyValue, Ref
 from contracts.http import Delivery, Reply
 from contracts.money import cents
 from contracts.signatures import HeaderSecrets
-from contracts.wire import parse_exact
+from contracts.wire import Wire, parse_exact
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -116,13 +116,7 @@ Code = Annotated[str | None, BeforeValidator(_code), Field(default=None, alias="
 Document = Annotated[str | None, BeforeValidator(_text)]
 
 
-class _Wire(BaseModel):
-    """What all messages share: unknown fields are skipped, errors do not repeat what they refuse."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
-
-
-class _Person(_Wire):
+class _Person(Wire):
     """Who buys: the person, else the company (`corporateDocument`). One rule for search and transaction."""
 
     document: Document = Field(default=None, repr=False)
@@ -132,16 +126,16 @@ class _Person(_Wire):
 _NOBODY = _Person()
 
 
-class _Cart(_Wire):
+class _Cart(Wire):
     code: Code
 
 
-class _Search(_Wire):
+class _Search(Wire):
     client: _Person | None = None
     cart: _Cart | None = None
 
 
-class _NewCard(_Wire):
+class _NewCard(Wire):
     caption: str
     expires_at: Annotated[
         Instant | None, BeforeValidator(_instant), Field(default=None, alias="expiringDate")
@@ -153,12 +147,12 @@ class _NewCard(_Wire):
     many_credits: bool = Field(default=False, alias="multipleCredits")
 
 
-class _Order(_Wire):
+class _Order(Wire):
     id: Ref | None = Field(default=None, alias="orderId")
     client: _Person | None = Field(default=None, alias="clientProfile")
 
 
-class _Transaction(_Wire):
+class _Transaction(Wire):
     # `redemptionToken` is the one that `_card` gave out: whoever proved to be the store may name the card.
     operation: Literal["Debit", "Credit"]
     value: Amount
@@ -167,7 +161,7 @@ class _Transaction(_Wire):
     order: _Order | None = Field(default=None, alias="orderInfo")
 
 
-class _Turn(_Wire):
+class _Turn(Wire):
     value: Amount
     request_id: KeyValue = Field(alias="requestId")
 

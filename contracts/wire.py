@@ -7,14 +7,35 @@ import json
 import re
 from decimal import Decimal
 from json import JSONDecoder
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import from_json, to_json
 
 from contracts.errors import Malformed
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class Wire(BaseModel):
+    """A vendor's message: unknown fields are skipped, wrong types refused, and errors repeat no value."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) and re.fullmatch(r"[!-~]{1,128}", value) else None
+
+
+def _document(value: Any) -> str | None:
+    return (value.strip()[:32] or None) if isinstance(value, str) else None
+
+
+Word = Annotated[str | None, BeforeValidator(_word)]
+"""A printable word such as a coupon's; a merchant may call his anything, and that must not cost the order."""
+
+DocumentText = Annotated[str | None, BeforeValidator(_document)]
+"""What may be a CPF or CNPJ, from a field that holds anything: blanks are none."""
 
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 

@@ -6,9 +6,10 @@ connect-stone.stone.com.br/reference/retorno-webhook; Stone's own libraries mode
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from contracts.facts import Cents, Instant, KeyValue, Ref
+from contracts.wire import Wire
 
 # Stone's sample pads texts with blanks.
 _bare = BeforeValidator(lambda value: (value.strip() or None) if isinstance(value, str) else value)
@@ -22,12 +23,6 @@ Alias = Annotated[KeyValue | None, _bare]
 Serial = Annotated[Ref | None, _bare]
 ChargeId = Annotated[str, StringConstraints(pattern=r"^ch_[A-Za-z0-9]{1,64}$")]
 OrderId = Annotated[str, StringConstraints(pattern=r"^or_[A-Za-z0-9]{1,64}$")]
-
-
-class Wire(BaseModel):
-    """What all messages share: unknown fields are skipped, errors do not repeat what they refuse."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Account(Wire):

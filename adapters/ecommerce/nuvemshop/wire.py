@@ -7,10 +7,11 @@ import re
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
+from pydantic import BeforeValidator, Field, RootModel
 
 from contracts import Malformed, cents
 from contracts.facts import Instant
+from contracts.wire import DocumentText, Wire, Word
 
 
 def _reais(value: Any) -> int:
@@ -37,15 +38,6 @@ def _instant(value: Any) -> datetime | None:
         raise ValueError("no such instant") from None
 
 
-def _word(value: Any) -> str | None:
-    """Return a printable word. A merchant's own coupon may be called anything; that must not cost the order."""
-    return value if isinstance(value, str) and re.fullmatch(r"[!-~]{1,128}", value) else None
-
-
-def _document(value: Any) -> str | None:
-    return (value.strip()[:32] or None) if isinstance(value, str) else None
-
-
 def _number(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
@@ -53,18 +45,10 @@ def _number(value: Any) -> Any:
 Amount = Annotated[int, BeforeValidator(_reais), Field(ge=0)]
 At = Annotated[Instant, BeforeValidator(_instant)]
 MaybeAt = Annotated[Instant | None, BeforeValidator(_instant)]
-Named = Annotated[str | None, BeforeValidator(_word)]
-Document = Annotated[str | None, BeforeValidator(_document)]
 # A number in one place and its text in another.
 StoreId = Annotated[str, BeforeValidator(_number), Field(pattern=r"^[0-9]{1,20}$")]
 Id = Annotated[int, Field(ge=1, lt=1 << 63)]
 Stated = Annotated[bool, BeforeValidator(lambda value: value is not None)]
-
-
-class Wire(BaseModel):
-    """What all messages share: unknown fields are skipped, errors do not repeat what they refuse."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Notification(Wire):
@@ -80,18 +64,18 @@ class Notification(Wire):
 
 class Coupon(Wire):
     id: Id
-    code: Named = Field(default=None, repr=False)
+    code: Word = Field(default=None, repr=False)
     deleted_at: Stated = False
 
 
 class UsedCoupon(Wire):
-    code: Named = Field(default=None, repr=False)
+    code: Word = Field(default=None, repr=False)
 
 
 class Buyer(Wire):
     """Only there if the app has the scope `read_customers`."""
 
-    identification: Document = Field(default=None, repr=False)
+    identification: DocumentText = Field(default=None, repr=False)
 
 
 class PaymentDetails(Wire):
@@ -109,10 +93,10 @@ class Order(Wire):
     shipping_cost_customer: Amount = 0
     total: Amount
     coupon: tuple[UsedCoupon, ...] | None = None
-    gateway: Named = None
-    gateway_id: Named = None
+    gateway: Word = None
+    gateway_id: Word = None
     payment_details: PaymentDetails | None = None
-    contact_identification: Document = Field(default=None, repr=False)
+    contact_identification: DocumentText = Field(default=None, repr=False)
     customer: Buyer | None = None
     created_at: At
     updated_at: At

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from adapters.ecommerce.shopify.settings import ShopifyConfig
-from adapters.ecommerce.shopify.wire import Changed, Errors, Wire
+from adapters.ecommerce.shopify.wire import Changed, Errors
 from contracts import ApiKeyHeader, Reply, RetryLater, SignInAgain, Steps, VendorRefused
 from contracts.credentials import Credentials, NoCredentials
 from contracts.http import post
-from contracts.wire import parse
+from contracts.wire import Wire, parse
 
 M = TypeVar("M", bound=Wire)
 

@@ -3,13 +3,13 @@
 Amounts are decimal texts inside `shopMoney`, the store's own currency; they are made centavos here, once.
 """
 
-import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from contracts import Malformed, cents
 from contracts.facts import Cents, Instant
+from contracts.wire import DocumentText, Wire, Word
 
 
 def _reais(value: Any) -> int:
@@ -27,26 +27,9 @@ def _in_the_shops_money(value: Any) -> Any:
     return _reais(money.get("amount") if isinstance(money, dict) else None)
 
 
-def _word(value: Any) -> str | None:
-    """Return a printable word. A merchant's own code may be called anything; that must not cost the order."""
-    return value if isinstance(value, str) and re.fullmatch(r"[!-~]{1,128}", value) else None
-
-
-def _document(value: Any) -> str | None:
-    return (value.strip()[:32] or None) if isinstance(value, str) else None
-
-
 Bag = Annotated[Cents, BeforeValidator(_in_the_shops_money)]
-Named = Annotated[str | None, BeforeValidator(_word)]
-Document = Annotated[str | None, BeforeValidator(_document)]
 Digits = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
 Id = Annotated[int, Field(ge=1, lt=1 << 63)]
-
-
-class Wire(BaseModel):
-    """What all messages share: unknown fields are skipped, errors do not repeat what they refuse."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
 
 
 class OrderHook(Wire):
@@ -61,7 +44,7 @@ class RefundHook(Wire):
 
 class LocalizedField(Wire):
     key: str
-    value: Document = Field(default=None, repr=False)
+    value: DocumentText = Field(default=None, repr=False)
 
 
 class LocalizedFields(Wire):
@@ -70,11 +53,11 @@ class LocalizedFields(Wire):
 
 class Attribute(Wire):
     key: str
-    value: Document = Field(default=None, repr=False)
+    value: DocumentText = Field(default=None, repr=False)
 
 
 class Address(Wire):
-    company: Document = Field(default=None, repr=False)
+    company: DocumentText = Field(default=None, repr=False)
 
 
 class Money(Wire):
@@ -86,7 +69,7 @@ class Money(Wire):
 class Discount(Wire):
     """How a discount came to be; only one by a code has a `code`."""
 
-    code: Named = Field(default=None, repr=False)
+    code: Word = Field(default=None, repr=False)
     value: Money
 
 
@@ -97,8 +80,8 @@ class Discounts(Wire):
 class Transaction(Wire):
     kind: str
     status: str
-    gateway: Named = None
-    authorization: Annotated[Named, Field(default=None, alias="authorizationCode")]
+    gateway: Word = None
+    authorization: Annotated[Word, Field(default=None, alias="authorizationCode")]
     cents: Annotated[Bag, Field(alias="amountSet")]
 
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from adapters.ecommerce.vendure.settings import VendureConfig
-from adapters.ecommerce.vendure.wire import Errors, Wire
+from adapters.ecommerce.vendure.wire import Errors
 from contracts import ApiKeyHeader, Reply, RetryLater, SignInAgain, Steps, VendorRefused
 from contracts.credentials import Credentials
 from contracts.http import post
-from contracts.wire import parse
+from contracts.wire import Wire, parse
 
 M = TypeVar("M", bound=Wire)
 

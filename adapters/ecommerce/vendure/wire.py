@@ -3,29 +3,15 @@
 Money is whole minor units there too (`Money`, two digits), so no amount is converted.
 """
 
-import re
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from contracts.facts import CENTS_MAX, Cents, Instant
-
-# A merchant's own coupon may be called anything, a CPF field may hold anything: neither may cost the order.
-_word = BeforeValidator(lambda value: value if _is_word(value) else None)
-_document = BeforeValidator(lambda value: (value.strip()[:32] or None) if isinstance(value, str) else None)
+from contracts.wire import DocumentText, Wire, Word
 
 Code = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 Signed = Annotated[int, Field(ge=-CENTS_MAX, le=CENTS_MAX)]
-
-
-def _is_word(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[!-~]{1,128}", value) is not None
-
-
-class Wire(BaseModel):
-    """What all messages share: unknown fields are skipped, errors do not repeat what they refuse."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Nudge(Wire):
@@ -63,7 +49,7 @@ class Surcharge(Wire):
 
 class Promotion(Wire):
     id: str
-    code: Annotated[str | None, _word, Field(default=None, alias="couponCode", repr=False)]
+    code: Annotated[Word, Field(default=None, alias="couponCode", repr=False)]
 
 
 class RefundLine(Wire):
@@ -82,13 +68,13 @@ class Payment(Wire):
     method: str
     state: str
     amount_cents: Annotated[Cents, Field(alias="amount")]
-    transaction_id: Annotated[str | None, _word, Field(default=None, alias="transactionId")]
+    transaction_id: Annotated[Word, Field(default=None, alias="transactionId")]
     refunds: tuple[Refund, ...] = ()
     updated_at: Annotated[Instant, Field(alias="updatedAt")]
 
 
 class CpfField(Wire):
-    document: Annotated[str | None, _document] = Field(default=None, repr=False)
+    document: DocumentText = Field(default=None, repr=False)
 
 
 class Buyer(Wire):

@@ -3,32 +3,19 @@
 Of money the orders API knows whole centavos only; the gift-card protocol, which knows reais, is not here.
 """
 
-import re
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, StringConstraints
+from pydantic import BeforeValidator, Field, RootModel, StringConstraints
 
 from contracts.facts import CENTS_MAX, Cents, Instant
+from contracts.wire import DocumentText, Wire, Word
 
-# A payment connector may write anything into these: that must not cost the order.
-_word = BeforeValidator(
-    lambda value: value if isinstance(value, str) and re.fullmatch(r"[!-~]{1,128}", value) else None
-)
-_document = BeforeValidator(lambda value: (value.strip()[:32] or None) if isinstance(value, str) else None)
 _flag = BeforeValidator(lambda value: value is True)
 
 OrderId = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 Handle = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 Signed = Annotated[int, Field(ge=-CENTS_MAX, le=CENTS_MAX)]
-Named = Annotated[str | None, _word]
-Document = Annotated[str | None, _document]
 Flag = Annotated[bool, _flag]
-
-
-class Wire(BaseModel):
-    """What all messages share: unknown fields are skipped, errors do not repeat what they refuse."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Origin(Wire):
@@ -75,8 +62,8 @@ class Total(Wire):
 
 
 class Client(Wire):
-    document: Document = Field(default=None, repr=False)
-    company: Annotated[Document, Field(default=None, alias="corporateDocument", repr=False)]
+    document: DocumentText = Field(default=None, repr=False)
+    company: Annotated[DocumentText, Field(default=None, alias="corporateDocument", repr=False)]
 
 
 class Preferences(Wire):
@@ -86,7 +73,7 @@ class Preferences(Wire):
 class Payment(Wire):
     group: str | None = None
     value: Cents
-    tid: Named = None
+    tid: Word = None
     gift_card_provider: Annotated[str | None, Field(default=None, alias="giftCardProvider")]
 
 

@@ -7,10 +7,11 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
+from pydantic import BeforeValidator, Field, RootModel
 
 from contracts import Malformed, cents
 from contracts.facts import CENTS_MAX, Instant
+from contracts.wire import DocumentText, Wire, Word
 
 
 def _reais(value: Any) -> int:
@@ -34,29 +35,11 @@ def _gmt(value: Any) -> datetime | None:
         raise ValueError("no such instant") from None
 
 
-def _word(value: Any) -> str | None:
-    """Return a printable word. A merchant's own coupon may be called anything; that must not cost the order."""
-    return value if isinstance(value, str) and re.fullmatch(r"[!-~]{1,128}", value) else None
-
-
-def _document(value: Any) -> str | None:
-    """Return what may be a CPF or CNPJ; an order's metas hold anything."""
-    return (value.strip()[:32] or None) if isinstance(value, str) else None
-
-
 Gmt = Annotated[Instant, BeforeValidator(_gmt)]
 MaybeGmt = Annotated[Instant | None, BeforeValidator(_gmt)]
 Amount = Annotated[int, BeforeValidator(_reais), Field(ge=0)]
 Signed = Annotated[int, BeforeValidator(_reais), Field(ge=-CENTS_MAX)]
-Named = Annotated[str | None, BeforeValidator(_word)]
-Document = Annotated[str | None, BeforeValidator(_document)]
 Id = Annotated[int, Field(ge=1, lt=1 << 63)]
-
-
-class Wire(BaseModel):
-    """What all messages share: unknown fields are skipped, errors do not repeat what they refuse."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Identified(Wire):
@@ -74,13 +57,13 @@ class RefundSum(Wire):
 class Billing(Wire):
     """Of the plug-in Brazilian Market; without it neither field is there."""
 
-    cpf: Document = Field(default=None, repr=False)
-    cnpj: Document = Field(default=None, repr=False)
+    cpf: DocumentText = Field(default=None, repr=False)
+    cnpj: DocumentText = Field(default=None, repr=False)
 
 
 class Meta(Wire):
     key: str
-    value: Document = Field(default=None, repr=False)
+    value: DocumentText = Field(default=None, repr=False)
 
 
 class Line(Wire):
@@ -100,7 +83,7 @@ class Fee(Wire):
 
 
 class CouponLine(Wire):
-    code: Named = Field(default=None, repr=False)
+    code: Word = Field(default=None, repr=False)
     discount: Amount
     discount_tax: Amount
 
@@ -117,8 +100,8 @@ class Order(Wire):
     shipping_tax: Amount
     billing: Billing = Billing()
     meta_data: tuple[Meta, ...] = ()
-    payment_method: Named = None
-    transaction_id: Named = None
+    payment_method: Word = None
+    transaction_id: Word = None
     line_items: tuple[Line, ...]
     fee_lines: tuple[Fee, ...] = ()
     coupon_lines: tuple[CouponLine, ...] = ()
