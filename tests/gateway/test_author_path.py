@@ -25,7 +25,7 @@ from gateway.installations.actions import Kept, keep
 from tests.gateway.world import MASTER_KEY, open_world
 
 ROOT = Path(__file__).parents[2]
-ONE_FILE = ROOT / "examples/one_file_connector.py"
+ONE_FILE = ROOT / "examples/connectors/caixa.py"
 TILL = '{"till": "7", "token": "invented-token-of-the-till"}'
 SALE = '{"number": "1001", "total": "45.90", "cpf": "529.982.247-25", "at": "2031-01-09T14:03:09-03:00"}'
 CHOICES = [chosen for size in (1, 2, 3) for chosen in combinations(("webhook", "poll", "coupons"), size)]

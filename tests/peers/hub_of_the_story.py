@@ -19,6 +19,7 @@ from tests.gateway.world import MASTER_KEY
 
 Json: TypeAlias = dict[str, Any]
 
+EXAMPLES = Path(__file__).parents[2] / "examples/connectors"
 SINCE = "2020-01-01T00:00:00Z"
 CASHBACK_BPS = 1000
 """Ten percent: R$ 99,90 of goods are 999 units, which are centavos."""
@@ -36,6 +37,7 @@ class StoryHub:
             f"sqlite:///{folder / 'hub.sqlite'}",
             PONTE_ALLOW_ADDRESSES="127.0.0.1",
             PONTE_MODE="sandbox",
+            PONTE_CONNECTORS_DIR=str(EXAMPLES),
         )
         self._caller: Caller | None = None
         self._key = ""

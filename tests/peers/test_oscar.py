@@ -1,4 +1,4 @@
-"""A django-oscar shop that tells its orders as signed JSON and honours vouchers by the hub's own API."""
+"""A django-oscar shop that tells its orders to a connector in one file, and honours vouchers by the hub's own API."""
 
 import contextlib
 import secrets
@@ -33,7 +33,7 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
     hub, secret = StoryHub(folder / "hub"), secrets.token_hex(16)
     await hub.start()
     try:
-        installed = await hub.install("generic", {"namespace": "oscar", "secret": secret})
+        installed = await hub.install("oscar", {"shop": "oscar", "secret": secret})
         shop = OscarShop(
             folder / "shop",
             HUB_URL=hub.url,

@@ -40,6 +40,9 @@ M = TypeVar("M", bound=BaseModel)
 
 HOOK_HEADER = "x-ponte-hook-secret"
 PING = b'{"hookConfig":"ping"}'
+# What an account sends to the address of a hook although it is none, known by the name of one field: the
+# ping in another writing, and the External Promotions Protocol, which asks for prices and tells of their use.
+NO_HOOKS = {b'"hookConfig"': "ping", b'"correlationId"': "promotions_protocol"}
 EVERY_SECONDS = 60
 # More than ten items the feed does not give; 30 pages of a list are the last ones it gives.
 LOT = 10
@@ -66,8 +69,9 @@ def greeting(delivery: Delivery) -> bool:
 
 def receive(delivery: Delivery, config: VtexConfig) -> Plan[Facts]:
     """Return what became of the order that a hook names. `Forged` if it is another account's."""
-    if b'"hookConfig"' in delivery.body:
-        return [Ignored(reason="ping")]
+    for field, reason in NO_HOOKS.items():
+        if field in delivery.body:
+            return [Ignored(reason=reason)]
     told = parse(Notification, delivery.body)
     if told.origin.account != config.account:
         raise Forged("other_account")

@@ -1,8 +1,7 @@
 """A connector in one file: a till that posts each sale as JSON, with a shared token.
 
-    mkdir connectors; cp examples/one_file_connector.py connectors/caixa.py
-    ponte try connectors/caixa.py --file sale.json --config '{"till": "7", "token": "invented-token-of-the-till"}'
-    ponte serve --connectors-dir connectors
+    ponte try examples/connectors/caixa.py --file sale.json --config '{"till": "7", "token": "invented-token-7"}'
+    ponte serve --connectors-dir examples/connectors
 
 where `sale.json` is `{"number": "1001", "total": "45.90", "returned": "0.00", "cpf": "529.982.247-25",
 "at": "2031-01-09T14:03:09-03:00"}`. The till sends a sale again when goods come back. Without samples there
