@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.app import open_hub
 from gateway.context import Context
-from gateway.hub import Hub
+from gateway.hub import Hub, open_hub
 from gateway.installations.actions import NewInstallation, install
 from gateway.settings import Settings
 from gateway.store import Connection, rows

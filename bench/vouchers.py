@@ -28,7 +28,7 @@ from bench.__main__ import CONNECTIONS, _served
 from bench.databases import Database, opened
 from bench.seed import seed
 from gateway.access import PROGRAMME_SCOPES, Principal
-from gateway.app import open_hub
+from gateway.hub import open_hub
 from gateway.keys import actions as keys
 from gateway.keys.actions import MadeKey, NewKey
 from gateway.members.actions import GoodwillGiven, give

@@ -5,8 +5,6 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
 
-from gateway.catalogue import Catalogue
-from gateway.context import Context
 from gateway.edge import App, Edge, Receive, Scope
 from gateway.http.api import build_api
 from gateway.http.checkout import PREFIX as CHECKOUT
@@ -18,14 +16,8 @@ from gateway.http.sign_in import PATH as SIGN_IN
 from gateway.http.sign_in import finish_sign_in
 from gateway.http.terminal import serve_terminal
 from gateway.hub import Hub
-from gateway.observe import Metrics
-from gateway.ports import Clock, Entropy, Ids, system_clock, system_entropy
-from gateway.privacy import Vault
 from gateway.problems import Problem, Send
-from gateway.settings import Settings
-from gateway.store.engine import Store
 from gateway.store.outages import Unavailable
-from gateway.transport import JwksCache, Transport
 from gateway.worker import run_for_ever
 
 Lane: TypeAlias = Callable[[Hub, Scope, Receive, Send], Awaitable[None]]
@@ -40,31 +32,6 @@ LANES: tuple[tuple[str, Lane], ...] = (
 """Paths that are answered before FastAPI's router is asked."""
 
 STOP_WITHIN_SECONDS = 10
-
-
-@contextlib.asynccontextmanager
-async def open_hub(
-    settings: Settings, *, clock: Clock = system_clock, entropy: Entropy = system_entropy
-) -> AsyncIterator[Hub]:
-    """Open everything a process needs; close it in order. Refuses what `Store.open` and the catalogue refuse."""
-    catalogue = Catalogue.load(folder=settings.connectors_dir)
-    metrics = Metrics(catalogue.slugs)
-    vault = Vault(settings.master_key, entropy)
-    context = Context(clock=clock, ids=Ids(clock, entropy), vault=vault, catalogue=catalogue)
-    transport = Transport(settings.allow_addresses, clock)
-    store = await Store.open(
-        settings.database_url,
-        queue_max=settings.queue_limit,
-        on_batch=lambda size, _seconds, outcome: metrics.commit(size) if outcome == "committed" else None,
-        allow_unsafe=settings.unsafe_database,
-    )
-    store.on_rollback.append(context.memory.clear)
-    metrics.queue_depth(lambda: store.waiting)
-    try:
-        yield Hub(settings, context, store, transport, JwksCache(transport, clock), metrics)
-    finally:
-        await store.close()
-        await transport.close()
 
 
 def create_app(hub: Hub) -> App:

@@ -1,14 +1,18 @@
 """A running hub: its ports, its database, its connectors. What routes and the worker are given."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from gateway.catalogue import Catalogue
 from gateway.context import ANY_PROGRAMME, Context
 from gateway.installations import queries as installations
 from gateway.installations.queries import Installed, TerminalDevice
 from gateway.observe import Metrics
+from gateway.ports import Clock, Entropy, Ids, system_clock, system_entropy
+from gateway.privacy import Vault
 from gateway.settings import Settings
 from gateway.store import Connection
 from gateway.store.engine import Store
@@ -78,6 +82,31 @@ class Hub:
         """Return a terminal by its id; read once, then remembered by the writer."""
         known: TerminalDevice | None = self.context.memory.peek(ANY_PROGRAMME, ("terminal", terminal_id))
         return known or await self.submit(_find_terminal, terminal_id)
+
+
+@contextlib.asynccontextmanager
+async def open_hub(
+    settings: Settings, *, clock: Clock = system_clock, entropy: Entropy = system_entropy
+) -> AsyncIterator[Hub]:
+    """Open everything a process needs; close it in order. Refuses what `Store.open` and the catalogue refuse."""
+    catalogue = Catalogue.load(folder=settings.connectors_dir)
+    metrics = Metrics(catalogue.slugs)
+    vault = Vault(settings.master_key, entropy)
+    context = Context(clock=clock, ids=Ids(clock, entropy), vault=vault, catalogue=catalogue)
+    transport = Transport(settings.allow_addresses, clock)
+    store = await Store.open(
+        settings.database_url,
+        queue_max=settings.queue_limit,
+        on_batch=lambda size, _seconds, outcome: metrics.commit(size) if outcome == "committed" else None,
+        allow_unsafe=settings.unsafe_database,
+    )
+    store.on_rollback.append(context.memory.clear)
+    metrics.queue_depth(lambda: store.waiting)
+    try:
+        yield Hub(settings, context, store, transport, JwksCache(transport, clock), metrics)
+    finally:
+        await store.close()
+        await transport.close()
 
 
 def _find_installed(context: Context, conn: Connection, ids: Sequence[str]) -> list[Installed | None]:

@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 import uvicorn
 import uvloop
 
-from gateway.app import STOP_WITHIN_SECONDS, create_app, open_hub, working
+from gateway.app import STOP_WITHIN_SECONDS, create_app, working
 from gateway.edge import App
+from gateway.hub import open_hub
 from gateway.settings import Settings
 from gateway.worker import run_due, run_for_ever
 

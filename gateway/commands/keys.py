@@ -42,7 +42,7 @@ def create(
         raise CommandRefused(f"No such scope: {', '.join(unknown)}. There are: {', '.join(SCOPES)}.")
 
     async def make() -> actions.MadeKey:
-        from gateway.app import open_hub
+        from gateway.hub import open_hub
 
         async with open_hub(settings) as hub:
             await hub.read(lambda conn: _must_exist(conn, programme_id, partner_id))
@@ -90,7 +90,7 @@ def revoke(settings: Settings, *, key_id: str, programme_id: str | None, as_json
     by = replace(actions.FROM_OUTSIDE, programme_id=programme_id or NO_PROGRAMME)
 
     async def end() -> None:
-        from gateway.app import open_hub
+        from gateway.hub import open_hub
 
         async with open_hub(settings) as hub:
             await hub.submit(actions.revoke, actions.Revocation(by, key_id))

@@ -18,7 +18,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from gateway.app import create_app, open_hub, working
+from gateway.app import create_app, working
 from gateway.commands.caller import Caller
 from gateway.commands.ledger import verified
 from gateway.demo.cast import Dice
@@ -26,7 +26,7 @@ from gateway.demo.screen import clock_time, show_statement, show_story, show_ver
 from gateway.demo.stone import KEY_ID, ZONE, Acquirer
 from gateway.demo.story import Story
 from gateway.demo.town import Town, ask, found_town
-from gateway.hub import Hub
+from gateway.hub import Hub, open_hub
 from gateway.keys import actions as keys
 from gateway.observe import configure_logging
 from gateway.ports import SettableClock, system_clock, system_entropy, system_stopwatch

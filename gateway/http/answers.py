@@ -14,8 +14,9 @@ from pydantic import BaseModel
 from gateway import idempotency
 from gateway.access import Principal
 from gateway.http.guard import hub as hub_of
+from gateway.http.refusals import documented
 from gateway.idempotency import Action, Answer, Once
-from gateway.problems import Problem, documented
+from gateway.problems import Problem
 from loyalty.refusals import Refusal
 
 Outcome = TypeVar("Outcome")

@@ -21,8 +21,9 @@ from gateway.http import (
 )
 from gateway.http.guard import check_scopes
 from gateway.http.openapi import whole_document
+from gateway.http.refusals import install_handlers, problem_response
 from gateway.hub import Hub
-from gateway.problems import Problem, install_handlers, problem_response, request_id_of
+from gateway.problems import Problem, request_id_of
 from gateway.store.outages import Unavailable
 
 TITLE = "Ponte"

@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from contracts.signatures import HmacFields
+from gateway.http.refusals import with_problems
 from gateway.http.schemas import Shown
 from gateway.http.terminal import STATUS_OF, RedeemBody, ReserveBody, ResultBody, VoucherBody
-from gateway.problems import KINDS, MEDIA_TYPE, with_problems
+from gateway.problems import KINDS, MEDIA_TYPE
 
 PROBLEM: Final = "#/components/schemas/Problem"
 _REF = "#/components/schemas/{model}"

@@ -11,16 +11,14 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gateway.edge import Edge
+from gateway.http.refusals import documented, install_handlers, with_problems
 from gateway.problems import (
     KINDS,
     MAX_BYTES,
     FieldError,
     Problem,
-    documented,
     field_errors,
-    install_handlers,
     problem_body,
-    with_problems,
 )
 
 CPF = "52998224725"
