@@ -7,10 +7,10 @@ import hmac
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, select
 
 from gateway.context import Context
 from gateway.privacy import Vault
@@ -84,10 +84,20 @@ def apply(context: Context, conn: Connection, items: Sequence[Once]) -> list[Ans
     return [answers[n] for n in range(len(items))]
 
 
-def forget_old(context: Context, conn: Connection, items: Sequence[None]) -> Sequence[None]:
-    """Delete answers older than 7 days."""
-    conn.execute(delete(t.idempotency).where(t.idempotency.c.seen_at <= context.clock() - KEPT))
-    return items
+def forgotten_by(conn: Connection, now: datetime, most: int) -> datetime | None:
+    """Return the instant up to which about `most` of the oldest answers are due to go; `None`: none is."""
+    seen_at = t.idempotency.c.seen_at
+    due = select(seen_at).where(seen_at <= now - KEPT).order_by(seen_at)
+    first: datetime | None = conn.execute(due.limit(1)).scalar()
+    last: datetime | None = conn.execute(due.offset(most - 1).limit(1)).scalar() if first else None
+    return last or (first and now - KEPT)
+
+
+def forget(context: Context, conn: Connection, items: Sequence[datetime]) -> Sequence[None]:
+    """Delete the answers given up to each instant; one that is younger than 7 days stays."""
+    last = min(max(items), context.clock() - KEPT)
+    conn.execute(delete(t.idempotency).where(t.idempotency.c.seen_at <= last))
+    return [None] * len(items)
 
 
 def _keys(items: Sequence[Once]) -> list[tuple[str, str, str | None]]:

@@ -12,7 +12,7 @@ import structlog
 
 from contracts.facts import AnyFact
 from contracts.http import Delivery
-from gateway import intake
+from gateway import idempotency, intake
 from gateway.asking import ask, failure
 from gateway.context import Context
 from gateway.http.inbound import note, source_of
@@ -71,11 +71,12 @@ async def _repeat(job: Job, hub: Hub, stop: asyncio.Event) -> None:
 
 
 async def keep_time(hub: Hub) -> int:
-    """Do what falls due by the clock alone: activation, expiry, and the end of promises."""
+    """Do what falls due by the clock alone: activation, expiry, the end of promises, and forgetting."""
     done = await activate_awards(hub)
     done += await expire_lots(hub)
     done += await expire_holds(hub)
-    return done + await expire_vouchers(hub)
+    done += await expire_vouchers(hub)
+    return done + await forget_answers(hub)
 
 
 async def finish_deliveries(hub: Hub) -> int:
@@ -192,6 +193,16 @@ async def expire_vouchers(hub: Hub) -> int:
     if due:
         await hub.submit(vouchers.expire, tuple(due))
     return len(due)
+
+
+async def forget_answers(hub: Hub) -> int:
+    """Forget what was answered to requests that nobody repeats any more."""
+    now = hub.context.clock()
+    last = await hub.read(lambda conn: idempotency.forgotten_by(conn, now, BATCH))
+    if last is None:
+        return 0
+    await hub.submit(idempotency.forget, last)
+    return 1
 
 
 JOBS: tuple[Job, ...] = (finish_deliveries, read_pages, publish_coupons, keep_time)

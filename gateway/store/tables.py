@@ -271,6 +271,7 @@ idempotency = table(
     col("status", Integer, "first answer", "operational"),
     col("answer", Text, "first answer (JSON)", "operational"),
     col("seen_at", Instant, "when; kept 7 days", "operational"),
+    rest=(Index("idempotency_seen", "seen_at"),),
 )
 outbox = table(
     "outbox",

@@ -6,8 +6,9 @@ from typing import Any
 import anyio
 import pytest
 
-from gateway import idempotency
+from gateway import worker
 from gateway.store import tables as t
+from gateway.worker import forget_answers
 from tests.gateway.caller import ANA, code, found, open_caller
 
 
@@ -138,5 +139,25 @@ async def test_an_answer_is_forgotten_after_seven_days_but_the_name_of_a_sale_ne
         assert (again.status_code, again.json()["duplicate"]) == (200, True)
         assert "idempotency-replayed" not in again.headers
         caller.world.clock.advance(timedelta(days=7))
-        await caller.world.hub.submit(idempotency.forget_old, None)
+        assert await forget_answers(caller.world.hub) == 1
         assert await caller.world.read(t.idempotency) == []
+        assert await forget_answers(caller.world.hub) == 0
+
+
+async def test_old_answers_are_forgotten_in_small_lots_and_young_ones_stay(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "BATCH", 2)
+    async with open_caller(migrated_url) as caller:
+        shop = await found(caller)
+        caller.world.clock.advance(timedelta(days=8))
+        while await forget_answers(caller.world.hub):
+            pass
+        for day in range(5):
+            await shop.caller.make("/v1/sales", shop.sale(f"v-{day}"), f"k{day}")
+            caller.world.clock.advance(timedelta(days=1))
+        caller.world.clock.advance(timedelta(days=4))
+        left = []
+        while await forget_answers(caller.world.hub):
+            left.append(len(await caller.world.read(t.idempotency)))
+        assert left == [3, 2]

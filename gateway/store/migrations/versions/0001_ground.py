@@ -214,6 +214,7 @@ def upgrade() -> None:
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("programme_id", "principal", "key"),
     )
+    op.create_index("idempotency_seen", "idempotency", ["seen_at"], unique=False)
     op.create_table(
         "identity",
         sa.Column("programme_id", sa.Text(), nullable=False),
