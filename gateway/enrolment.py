@@ -13,6 +13,7 @@ from gateway.access import Principal
 from gateway.context import Context
 from gateway.ledger import actions as ledger
 from gateway.ledger import queries as ledger_queries
+from gateway.ledger.queries import MemberRef
 from gateway.members import actions as members
 from gateway.members import queries as member_queries
 from gateway.members.actions import NewDependent, NewMember
@@ -66,17 +67,10 @@ def _rematched(
         for item, known in zip(items, made, strict=True)
         if isinstance(known, KnownMember)
     ]
-    if not _reconsidered(context, conn, sale_queries.waiting_sales(conn, owners)):
+    credited = _reconsidered(context, conn, sale_queries.waiting_sales(conn, owners))
+    if not credited:
         return list(made)
-    auto.issue_due(
-        context,
-        conn,
-        [
-            (item.by.programme_id, known.member_id)
-            for item, known in zip(items, made, strict=True)
-            if isinstance(known, KnownMember)
-        ],
-    )
+    auto.issue_due(context, conn, credited)
     return [
         _known(context, conn, item.by.programme_id, known) if isinstance(known, KnownMember) else known
         for item, known in zip(items, made, strict=True)
@@ -89,13 +83,13 @@ def _known(context: Context, conn: Connection, programme_id: str, before: KnownM
     return known or before
 
 
-def _reconsidered(context: Context, conn: Connection, waiting: Iterable[Mapping[str, Any]]) -> int:
+def _reconsidered(context: Context, conn: Connection, waiting: Iterable[Mapping[str, Any]]) -> set[MemberRef]:
     dossiers: set[tuple[Scope, str]] = {
         ((row["programme_id"], row["partner_id"]), row["dossier_id"])
         for row in waiting
         if row["merged_into"] is None
     }
-    return sales.reconsider(context, conn, sorted(dossiers)) if dossiers else 0
+    return sales.reconsider(context, conn, sorted(dossiers)) if dossiers else set()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from contracts.facts import (
 )
 from gateway.context import Context
 from gateway.installations.actions import body_place
+from gateway.ledger.queries import MemberRef
 from gateway.privacy import ProgrammeKeys
 from gateway.programmes.queries import book as book_of
 from gateway.programmes.queries import keys as keys_of
@@ -113,9 +114,9 @@ def _apply_fresh(context: Context, conn: Connection, items: dict[int, Inbound]) 
     arrivals = [arrival for said in read.values() for arrival in said.arrivals]
     concluded = sales.record(context, conn, arrivals)
     recorded = iter(concluded)
-    _decide_covered(context, conn, {day for said in read.values() for day in said.covered})
+    decided = _decide_covered(context, conn, {day for said in read.values() for day in said.covered})
     _follow_uses(context, conn, read)
-    credited = {
+    credited = decided | {
         (arrival.programme_id, sale.member_id)
         for arrival, sale in zip(arrivals, concluded, strict=True)
         if sale.member_id is not None and not sale.duplicate
@@ -254,11 +255,10 @@ def _cover(context: Context, conn: Connection, item: Inbound, fact: Coverage, sa
     said.covered.append((source.programme_id, merchant, fact.day_on))
 
 
-def _decide_covered(context: Context, conn: Connection, days: set[tuple[str, str, date]]) -> None:
-    """Conclude again the sales that newly covered days may decide, once the batch is filed."""
+def _decide_covered(context: Context, conn: Connection, days: set[tuple[str, str, date]]) -> set[MemberRef]:
+    """Conclude again the sales that newly covered days may decide, once the batch is filed; return whose."""
     dossiers = {found for day in days for found in sale_queries.sales_in_question(conn, *day)}
-    if dossiers:
-        sales.reconsider(context, conn, sorted(dossiers))
+    return sales.reconsider(context, conn, sorted(dossiers)) if dossiers else set()
 
 
 def _outcome(item: Inbound, recorded: list[Recorded], said: _Said) -> Outcome:

@@ -31,6 +31,7 @@ from gateway.sales.dossiers import Scope
 from gateway.store import Connection
 from gateway.store.outages import Unavailable
 from gateway.vouchers import actions as vouchers
+from gateway.vouchers import auto
 from gateway.vouchers import queries as voucher_queries
 
 Job: TypeAlias = Callable[[Hub], Coroutine[Any, Any, int]]
@@ -161,7 +162,10 @@ async def activate_awards(hub: Hub) -> int:
 
 
 def _reconsider(context: Context, conn: Connection, items: Sequence[Dossiers]) -> list[int]:
-    return [sales.reconsider(context, conn, dossiers) for dossiers in items]
+    """Conclude again; what became available may buy a reward that is issued by itself."""
+    credited = [sales.reconsider(context, conn, dossiers) for dossiers in items]
+    auto.issue_due(context, conn, set[MemberRef]().union(*credited))
+    return [len(members) for members in credited]
 
 
 async def expire_lots(hub: Hub) -> int:

@@ -14,6 +14,7 @@ from contracts.facts import Key
 from gateway.context import Context
 from gateway.ledger import actions as ledger
 from gateway.ledger import queries as ledger_queries
+from gateway.ledger.queries import MemberRef
 from gateway.programmes.queries import book as book_of
 from gateway.sales import queries, records
 from gateway.sales.desk import Desk
@@ -83,13 +84,14 @@ def claim(context: Context, conn: Connection, claims: Sequence[ClaimMade]) -> li
     return [None if named is None else _recorded(desk, concluded, named, duplicate=False) for named in filed]
 
 
-def reconsider(context: Context, conn: Connection, dossiers: Iterable[tuple[Scope, str]]) -> int:
-    """Conclude stored dossiers again, because something else changed; return how many sales."""
+def reconsider(context: Context, conn: Connection, dossiers: Iterable[tuple[Scope, str]]) -> set[MemberRef]:
+    """Conclude stored dossiers again, because something else changed; return whose sales they hold."""
     desk = Desk()
     for dossier in queries.load_dossiers(conn, dossiers).values():
         dossier.touched = True
         desk.add(dossier)
-    return len(_conclude(context, conn, desk))
+    concluded = [outcome.sale for outcome in _conclude(context, conn, desk).values()]
+    return {(sale.programme_id, sale.member_id) for sale in concluded if sale.member_id is not None}
 
 
 def rederive(context: Context, conn: Connection, dossiers: Sequence[Dossier]) -> dict[str, Outcome]:

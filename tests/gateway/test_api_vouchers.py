@@ -13,6 +13,8 @@ from gateway.worker import run_due
 from loyalty import codes
 from tests.gateway.caller import ANA, BIA, Shop, code, found, open_caller
 
+FIVE_REAIS = {"name": "R$ 5", "kind": "discount", "cost_units": 500, "amount_cents": 500, "auto_issue": True}
+
 
 @dataclass
 class Counter:
@@ -314,14 +316,7 @@ async def test_a_code_is_shown_again_to_whoever_names_its_holder(migrated_url: s
 async def test_a_reward_is_issued_by_itself_once_the_balance_affords_it(migrated_url: str) -> None:
     async with open_caller(migrated_url) as caller:
         shop = await found(caller)
-        said = {
-            "name": "R$ 5",
-            "kind": "discount",
-            "cost_units": 500,
-            "amount_cents": 500,
-            "auto_issue": True,
-        }
-        reward = await shop.caller.make("/v1/rewards", said)
+        reward = await shop.caller.make("/v1/rewards", FIVE_REAIS)
         member = await shop.register(ANA)
         await shop.caller.make("/v1/sales", shop.sale("v-1", gross_cents=30_000, cpf=ANA), "one")
         at = f"/v1/members/{member['member_id']}/vouchers"
@@ -333,6 +328,23 @@ async def test_a_reward_is_issued_by_itself_once_the_balance_affords_it(migrated
         await shop.caller.make("/v1/sales", shop.sale("v-3", gross_cents=40_000, cpf=BIA), "three")
         late = await shop.register(BIA)
         assert late["available_units"] == 100
+
+
+async def test_what_becomes_available_by_the_clock_may_buy_a_reward_too(migrated_url: str) -> None:
+    async with open_caller(migrated_url) as caller:
+        shop = await found(caller)
+        version = (await shop.caller.get("/v1/programme")).json()["version"]
+        waits = {"activation": "after_days", "activation_days": 2}
+        assert (await shop.caller.patch("/v1/programme", waits, version)).status_code == 200
+        await shop.caller.make("/v1/rewards", FIVE_REAIS)
+        at = f"/v1/members/{(await shop.register(ANA))['member_id']}/vouchers"
+        await shop.caller.make("/v1/sales", shop.sale("v-1", gross_cents=50_000, cpf=ANA), "one")
+        assert (await shop.member(ANA))["pending_units"] == 750
+        assert (await shop.caller.get(at)).json()["data"] == []
+        caller.world.clock.advance(timedelta(days=3))
+        assert await run_due(caller.world.hub) == 1
+        assert len((await shop.caller.get(at)).json()["data"]) == 1
+        assert (await shop.member(ANA))["available_units"] == 250
 
 
 async def test_a_statement_speaks_of_the_wallet_whatever_became_of_the_voucher(migrated_url: str) -> None:
