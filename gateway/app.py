@@ -36,7 +36,7 @@ STOP_WITHIN_SECONDS = 10
 
 def create_app(hub: Hub) -> App:
     """Return the ASGI application of an open hub."""
-    api = build_api(hub)
+    api = build_api()
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -47,6 +47,7 @@ def create_app(hub: Hub) -> App:
                 except Unavailable as outage:
                     raise Problem.busy(outage.retry_after_seconds) from None
                 return
+        scope["state"]["hub"] = hub
         await api(scope, receive, send)
 
     return Edge(

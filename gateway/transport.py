@@ -7,10 +7,12 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
+import ssl
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, TypeAlias
 
 import httpcore
@@ -172,9 +174,15 @@ class _Lane:
         self._used += 1
 
 
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Return whom both doors trust; reading some hundred certificates takes longer than all else at a start."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 def _door(guard: _Guard) -> httpx.AsyncHTTPTransport:
     # Used without a client: no redirects, cookies, proxies or environment variables to switch off.
-    door = httpx.AsyncHTTPTransport(trust_env=False)
+    door = httpx.AsyncHTTPTransport(verify=_authorities(), trust_env=False)
     # httpx has no public argument for this. Were the attribute to move, no request might pass unguarded.
     if not isinstance(getattr(door._pool, "_network_backend", None), httpcore.AsyncNetworkBackend):  # noqa: SLF001
         raise TypeError("this httpx cannot be guarded: pin the version named in requirements")

@@ -3,6 +3,7 @@
 An application with a route that declares no scope is not built.
 """
 
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -22,7 +23,6 @@ from gateway.http import (
 from gateway.http.guard import check_scopes
 from gateway.http.openapi import whole_document
 from gateway.http.refusals import install_handlers, problem_response
-from gateway.hub import Hub
 from gateway.problems import Problem, request_id_of
 from gateway.store.outages import Unavailable
 
@@ -53,8 +53,12 @@ class _Api(FastAPI):
         return self.openapi_schema
 
 
-def build_api(hub: Hub) -> FastAPI:
-    """Return the API of an open hub. Refuses (`UnguardedRoute`) a route without a scope."""
+@cache
+def build_api() -> FastAPI:
+    """Return the API, built once; the hub it speaks for comes with each request (`guard.hub`).
+
+    Refuses (`UnguardedRoute`) a route without a scope.
+    """
     api = _Api(
         title=TITLE,
         version=API_VERSION,
@@ -63,7 +67,6 @@ def build_api(hub: Hub) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    api.state.hub = hub
     for router in routers:
         api.include_router(router)
     install_handlers(api)

@@ -51,7 +51,7 @@ def requires(scope: Scope) -> Any:
 
 def hub(request: Request) -> Hub:
     """Return the hub that serves this request."""
-    return cast("Hub", request.app.state.hub)
+    return cast("Hub", request.state.hub)
 
 
 async def authenticate(hub: Hub, authorization: str) -> Principal:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
@@ -52,7 +52,7 @@ schemathesis.openapi.format("cnpj", real_values.CNPJS)
 schemathesis.openapi.format("time-zone", real_values.ZONES)
 schemathesis.openapi.format("cursor", st.text("abcdefgh_-", min_size=1, max_size=40))
 
-DOCUMENT = build_api(cast("Any", None)).openapi()
+DOCUMENT = build_api().openapi()
 OPERATIONS: dict[str, Any] = {}
 for _found in schemathesis.openapi.from_dict(DOCUMENT).get_all_operations():
     assert isinstance(_found, Ok), _found

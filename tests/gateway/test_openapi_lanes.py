@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
@@ -24,7 +24,7 @@ from tests.gateway.caller import open_caller
 from tests.gateway.real_values import SYSTEM, Cast
 from tests.gateway.world import NAMESPACE
 
-DOCUMENT = build_api(cast("Any", None)).openapi()
+DOCUMENT = build_api().openapi()
 OTHER_PROTOCOLS = {CHECKOUT, SIGN_IN}
 """A store's own protocol, and a merchant's browser on its way back: neither is an API of ours."""
 
