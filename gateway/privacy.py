@@ -6,7 +6,7 @@ Destroying a member's wrapped key makes what it sealed unreadable for ever, in e
 import hmac
 import re
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,6 +25,7 @@ _SHORTEST_SEALED = len(_VERSION) + _NONCE_BYTES + 16
 _MEMBERS_CACHED = 8192
 _PROGRAMMES_CACHED = 1024
 _MONTHS_CACHED = 32
+_PURPOSES_CACHED = 64
 _TOKEN = re.compile(r"tok_[a-p]{32}")
 _TOKEN_BYTES = 16
 _REFERENCE_MAX = 128
@@ -41,8 +42,8 @@ class Vault:
     def __init__(self, master: bytes, entropy: Entropy) -> None:
         if len(master) != _KEY_BYTES:
             raise ValueError("a master key has 32 bytes")
-        self._master = master
         self.entropy = entropy
+        self._derived = lru_cache(_PURPOSES_CACHED)(partial(_derived, master))
         self._wrapping = self.derive("wrap/programme")
         self._programme = lru_cache(_PROGRAMMES_CACHED)(self._unwrap_programme)
 
@@ -53,7 +54,7 @@ class Vault:
 
     def derive(self, purpose: str) -> bytes:
         """Return a 32-byte key for one hub-wide `purpose`, such as hashing API keys."""
-        return _derived(self._master, purpose)
+        return self._derived(purpose)
 
     @cached_property
     def hub(self) -> "ProgrammeKeys":

@@ -35,7 +35,7 @@ class Postgres:
 
     def __init__(self, *, durable: bool = False) -> None:
         self.folder = Path(
-            tempfile.mkdtemp(prefix="ponte-postgres-")
+            tempfile.mkdtemp(prefix="ponte-postgres-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT"))
         )  # pytest's tmp_path is reset under our feet
         self.data = self.folder / "data"
         self.port = _free_port()

@@ -4,7 +4,6 @@ A typo is told at once and touches no database; a wrong code costs a token of wh
 """
 
 import math
-from functools import partial
 from typing import Any
 
 import structlog
@@ -18,7 +17,7 @@ from gateway.http.answers import problem_of, refused
 from gateway.http.guard import hub as hub_of
 from gateway.http.schemas import CpfText, Id, Said, exactly_one
 from gateway.hub import Hub
-from gateway.partners.queries import partner
+from gateway.partners.queries import is_partner
 from gateway.problems import FieldError, Problem
 from gateway.programmes.queries import stored_keys
 from gateway.store import Connection
@@ -56,12 +55,17 @@ class Presented(Said):
         return self
 
 
-async def present(request: Request, caller: Principal, said: Presented) -> Found:
-    """Return what a code led to within the caller's programme. Refused: a typo, and too many wrong codes."""
+async def present(
+    request: Request, caller: Principal, said: Presented, partner_id: str | None = None
+) -> Found:
+    """Return what a code led to within the caller's programme.
+
+    Refused: a typo, too many wrong codes, and a `partner_id` that names no partner.
+    """
     document = None if said.cpf is None else tax_id(said.cpf).text
     typed = read(said.code, said.keypad_code, said.qr, document)
     tried_by = [("key", caller.key_id), ("address", request.client.host if request.client else "")]
-    return await look_up(hub_of(request), caller.programme_id, typed, *tried_by)
+    return await look_up(hub_of(request), caller.programme_id, typed, *tried_by, partner_id=partner_id)
 
 
 def read(code: str | None, keypad_code: str | None, qr: str | None, document: str | None) -> Typed:
@@ -76,10 +80,13 @@ def read(code: str | None, keypad_code: str | None, qr: str | None, document: st
         raise _mistyped(code or "") from None
 
 
-async def look_up(hub: Hub, programme_id: str, typed: Typed, *tried_by: Name) -> Found:
+async def look_up(
+    hub: Hub, programme_id: str, typed: Typed, *tried_by: Name, partner_id: str | None = None
+) -> Found:
     """Return what a code leads to. Refused: whoever tried too many that lead nowhere, until he has waited.
 
-    While a programme is being guessed at, a code counts only together with its holder's document.
+    While a programme is being guessed at, a code counts only together with its holder's document. A partner
+    that does not exist is refused before the code is looked at.
     """
     names = tried_by
     if typed.document is not None:
@@ -88,6 +95,8 @@ async def look_up(hub: Hub, programme_id: str, typed: Typed, *tried_by: Name) ->
     _admit(hub, attempt)
 
     def find(conn: Connection) -> Found:
+        if partner_id is not None and not is_partner(conn, programme_id, partner_id):
+            raise Problem("not_found")
         keys = stored_keys(hub.context.vault, conn, programme_id)
         return lookup.find(conn, keys, programme_id, typed)
 
@@ -120,13 +129,12 @@ def _count(hub: Hub, attempt: Attempt, *, missed: bool) -> None:
         _log.warning("voucher codes are being guessed", programme=attempt.programme_id)
 
 
-async def honouring(hub: Hub, caller: Principal, said: Presented) -> str:
-    """Return which partner honours the voucher. Refused: none named, or one that the key does not know."""
+def honouring(caller: Principal, said: Presented) -> str:
+    """Return which partner honours the voucher. Refused: none named, or one that is not the key's."""
     partner_id = said.partner_id or caller.partner_id
     if partner_id is None:
         raise Problem("invalid", errors=[FieldError("#/partner_id", "Informe o parceiro.")])
-    query = partial(partner, programme_id=caller.programme_id, partner_id=partner_id)
-    if not caller.sees(partner_id) or await hub.read(query) is None:
+    if not caller.sees(partner_id):
         raise Problem("not_found")
     return partner_id
 

@@ -224,8 +224,8 @@ async def quote_voucher(
     request: Request, said: QuoteSaid, caller: Principal = requires("vouchers:write")
 ) -> QuoteShown:
     """Say what the voucher gives on an order; the same code path as `reserve`, and nothing is written."""
-    found = await present(request, caller, said)
-    partner_id = await honouring(hub(request), caller, said)
+    partner_id = honouring(caller, said)
+    found = await present(request, caller, said, partner_id)
     asked = Asked(caller.programme_id, found.voucher_id, partner_id, said.order_cents, said.amount_cents)
     cents = await hub(request).submit(actions.quote, asked)
     if isinstance(cents, Refusal):
@@ -245,8 +245,8 @@ async def reserve_voucher(
     request: Request, said: ReserveSaid, caller: Principal = requires("vouchers:write")
 ) -> Response:
     """Promise the voucher to an order. Of any number of requests exactly one gets it."""
-    found = await present(request, caller, said)
-    partner_id = await honouring(hub(request), caller, said)
+    partner_id = honouring(caller, said)
+    found = await present(request, caller, said, partner_id)
     item = _hold(caller, said, found.voucher_id, partner_id, said.order_ref, said.ttl_seconds)
     return await _presented_once(request, caller, actions.hold, item, found)
 
@@ -261,8 +261,8 @@ async def redeem_voucher(
     request: Request, said: RedeemSaid, caller: Principal = requires("vouchers:write")
 ) -> Response:
     """Spend the voucher on an order in one request (baixa)."""
-    found = await present(request, caller, said)
-    partner_id = await honouring(hub(request), caller, said)
+    partner_id = honouring(caller, said)
+    found = await present(request, caller, said, partner_id)
     item = _hold(caller, said, found.voucher_id, partner_id, said.order_ref, None)
     return await _presented_once(request, caller, actions.redeem, item, found)
 

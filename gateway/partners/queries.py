@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, select
 
 from gateway.ledger import queries as ledger
+from gateway.store import rows
 from gateway.store import tables as t
 from loyalty.accounts import Account
 
@@ -17,6 +18,11 @@ def partner(conn: Connection, programme_id: str, partner_id: str) -> Row | None:
     query = select(t.partner).where(p.programme_id == programme_id, p.partner_id == partner_id)
     row = conn.execute(query).mappings().one_or_none()
     return None if row is None else _with_packs(conn, [dict(row)])[0]
+
+
+def is_partner(conn: Connection, programme_id: str, partner_id: str) -> bool:
+    """Return whether a programme has this partner."""
+    return bool(rows.fetch(conn, t.partner, ("programme_id", "partner_id"), [(programme_id, partner_id)]))
 
 
 def partners(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import (
     Column,
     Connection,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    create_engine,
     inspect,
 )
 
@@ -97,6 +99,9 @@ def test_upgrade_brings_an_empty_database_to_the_newest_schema_and_lets_it_go(da
 
 def test_a_migration_does_not_change_when_the_code_does() -> None:
     scripts = sorted((schema.MIGRATIONS / "versions").glob("*.py"))
+    with create_engine("sqlite://").connect() as conn:
+        history = ScriptDirectory.from_config(schema.configuration(conn)).walk_revisions()
+        assert [script.revision for script in history][::-1] == schema.revisions()
     assert scripts
     for number, script in enumerate(scripts, 1):
         assert script.name.startswith(f"{number:04}_"), "one history, numbered without a gap"

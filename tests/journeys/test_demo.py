@@ -85,6 +85,7 @@ def kept_hub(folder: Path) -> Iterator[Any]:
         process.wait()
 
 
+@pytest.mark.slow
 def test_two_seeds_are_two_verified_stories_and_one_seed_is_always_the_same() -> None:
     first, second, again = facts(11), facts(12), facts(11)
     assert first == again

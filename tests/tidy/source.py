@@ -69,13 +69,14 @@ def modules() -> list[Module]:
     return [module(path, text) for path, text in texts().items() if path.endswith(".py")]
 
 
-def code_lines(text: str) -> set[int]:
+@functools.cache
+def code_lines(text: str) -> frozenset[int]:
     """The numbers of the lines that hold code: neither blank, nor comment, nor docstring."""
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type not in LAYOUT:
             lines.update(range(token.start[0], token.end[0] + 1))
-    return lines - _docstring_lines(ast.parse(text))
+    return frozenset(lines - _docstring_lines(ast.parse(text)))
 
 
 def _docstring_lines(tree: ast.Module) -> set[int]:

@@ -3,18 +3,16 @@
 import sys
 
 from alembic import command
-from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from gateway.store.schema import bring_up, configuration
+from gateway.store.schema import bring_up, configuration, revisions
 
 
 def main(words: list[str]) -> None:
     with create_engine("sqlite://").begin() as conn:
         bring_up(conn)
-        config = configuration(conn)
-        number = len(list(ScriptDirectory.from_config(config).walk_revisions())) + 1
-        command.revision(config, " ".join(words), autogenerate=True, rev_id=f"{number:04}")
+        number = len(revisions()) + 1
+        command.revision(configuration(conn), " ".join(words), autogenerate=True, rev_id=f"{number:04}")
 
 
 if __name__ == "__main__":
