@@ -1,7 +1,8 @@
 """`python -m bench`: webhook to committed award over HTTP, against the raw database writing the same rows.
 
 Four claims, each a ratio of one run: throughput at 64 connections, commits per sale, one partner against
-many, and how long a sale that comes alone takes.
+many, and how long a sale that comes alone takes. Beside the last stands what an answer takes that does
+nothing: the part of it that no ledger can be blamed for.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from contracts.signatures import HmacFields
 from gateway.settings import Settings
 
 CONNECTIONS, LONE, TURN = 64, 1_000, 100
+_EMPTY = b"GET /livez HTTP/1.1\r\nhost: bench\r\n\r\n"
 _SIGNATURE = HmacFields((SECRET.encode(),))
 
 
@@ -109,8 +111,9 @@ def measure(database: Database, sales: int) -> dict[str, Any]:
             hot = _load(port, CONNECTIONS, _requests(seeded, 500 + sales, sales, 1))
             written = _sales(database, sales)
             best, counts = _unhindered(database, written[: sales // 2])
-            lone, alone = _in_turn(port, database, _requests(seeded, 500 + 2 * sales, LONE, 50), written)
+            turns = _in_turn(port, database, _requests(seeded, 500 + 2 * sales, LONE, 50), written)
     rate = sales / spread["elapsed"]
+    lone, alone, empty = (statistics.median(seconds) for seconds in turns)
     raw_rate = len(best.seconds) / best.elapsed
     return {
         "database": database.name,
@@ -120,9 +123,11 @@ def measure(database: Database, sales: int) -> dict[str, Any]:
         "commits_per_sale": round(commits / sales, 3),
         "one_partner_ratio": round(sales / hot["elapsed"] / rate, 2),
         "p99_ms_at_64": round(1000 * statistics.quantiles(spread["seconds"], n=100)[98], 1),
-        "lone_p50_ms": round(1000 * statistics.median(lone), 2),
-        "raw_p50_ms": round(1000 * statistics.median(alone), 2),
-        "lone_ratio": round(statistics.median(lone) / statistics.median(alone), 2),
+        "lone_p50_ms": round(1000 * lone, 2),
+        "raw_p50_ms": round(1000 * alone, 2),
+        "empty_p50_ms": round(1000 * empty, 2),
+        "lone_ratio": round(lone / alone, 2),
+        "empty_ratio": round(empty / alone, 2),
         "rows_per_sale": {table: round(count / len(best.seconds), 2) for table, count in counts.items()},
     }
 
@@ -150,16 +155,18 @@ def _unhindered(database: Database, sales: Sequence[raw.Sale]) -> tuple[raw.Writ
 
 def _in_turn(
     port: int, database: Database, requests: Sequence[bytes], sales: Sequence[raw.Sale]
-) -> tuple[list[float], list[float]]:
-    """Return how long each lone sale took: of the hub, and raw, a few of each in turn on the same disk."""
+) -> tuple[list[float], list[float], list[float]]:
+    """Return how long each took that came alone, a few of each in turn: sale, raw sale, answer without work."""
     lone: list[float] = []
     alone: list[float] = []
+    empty: list[float] = []
     with _writer(database, sales[0], 1, asking=True) as writer:
         left = iter(sales[len(sales) // 2 :])
         for first in range(0, len(requests), TURN):
             lone += _load(port, 1, requests[first : first + TURN])["seconds"]
             alone += writer.write(list(islice(left, TURN))).seconds
-    return lone, alone
+            empty += _load(port, 1, [_EMPTY] * TURN)["seconds"]
+    return lone, alone, empty
 
 
 def main() -> None:
