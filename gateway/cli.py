@@ -4,6 +4,7 @@ Each command imports what it needs when it runs, so that `ponte --help` answers 
 """
 
 import contextlib
+import gc
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -73,6 +74,7 @@ def serve(
     json: Json = False,
 ) -> None:
     """Run the hub: HTTP and the worker, until SIGTERM or Ctrl-C."""
+    gc.disable()  # a start makes a million objects and no garbage; a hub that serves enables it again
     from gateway.commands import running
 
     with _plainly():

@@ -5,6 +5,7 @@ Whoever was given an answer finds it on disk: stopping ends what was begun, then
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -72,6 +73,9 @@ async def serve(settings: Settings, listening: Callable[[str], None], *, with_wo
             beside = working(hub) if with_worker else contextlib.nullcontext()
             async with beside:
                 base_url = _base_url(door)
+                # What a start made stays as long as the process: no collection needs to walk over it.
+                gc.freeze()
+                gc.enable()
                 await _Server(_config(create_app(hub)), lambda: listening(base_url)).serve(sockets=[door])
 
 

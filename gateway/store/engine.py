@@ -4,18 +4,20 @@ What `submit` has answered is on disk.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 
 from gateway.store import schema
 from gateway.store.committer import Action, Committer, Item, OnBatch, Outcome, nobody_listens
 from gateway.store.outages import Closing, DatabaseRefused
-from gateway.store.postgres import PostgresDatabase
-from gateway.store.sqlite import SqliteDatabase
+
+if TYPE_CHECKING:
+    from gateway.store.postgres import PostgresDatabase
+    from gateway.store.sqlite import SqliteDatabase
 
 Answer = TypeVar("Answer")
-Database: TypeAlias = SqliteDatabase | PostgresDatabase
+Database: TypeAlias = "SqliteDatabase | PostgresDatabase"
 
 
 class Store:
@@ -83,9 +85,14 @@ class Store:
 
 async def open_database(database_url: str, *, allow_unsafe: bool) -> Database:
     """Return the database at `database_url`, held for this process and checked for durability; no schema."""
+    # Each driver is loaded where it is used: the one for PostgreSQL brings an object mapper with it.
     if database_url.startswith("sqlite:///"):
+        from gateway.store.sqlite import SqliteDatabase
+
         return await SqliteDatabase.open(database_url)
     if database_url.startswith("postgresql+asyncpg://"):
+        from gateway.store.postgres import PostgresDatabase
+
         return await PostgresDatabase.open(database_url, allow_unsafe=allow_unsafe)
     raise DatabaseRefused("DATABASE_URL must begin with sqlite:/// or postgresql+asyncpg://.")
 

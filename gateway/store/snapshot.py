@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, create_engine, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.store import schema
@@ -56,6 +55,8 @@ def _sqlite(database_url: str, query: Callable[[Connection], Answer]) -> Answer:
 
 
 async def _postgres(database_url: str, query: Callable[[Connection], Answer]) -> Answer:
+    from sqlalchemy.ext.asyncio import create_async_engine  # with its object mapper; see `open_database`
+
     def checked(conn: Connection) -> Answer:
         schema.check(conn)
         return query(conn)
