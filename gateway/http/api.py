@@ -30,17 +30,18 @@ TITLE = "Ponte"
 API_VERSION = "1"
 
 routers: tuple[APIRouter, ...] = (
+    vouchers.router,
+    sales.router,
+    members.router,
+    rewards.router,
     programmes.router,
     partners.router,
     stores.router,
-    members.router,
-    sales.router,
-    rewards.router,
-    vouchers.router,
     coupons.router,
     installations.router,
     keys.router,
 )
+"""What tills ask comes first: each route is asked in turn whether it is meant, at some ten microseconds."""
 
 
 class _Api(FastAPI):

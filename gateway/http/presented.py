@@ -17,12 +17,9 @@ from gateway.http.answers import problem_of, refused
 from gateway.http.guard import hub as hub_of
 from gateway.http.schemas import CpfText, Id, Said, exactly_one
 from gateway.hub import Hub
-from gateway.partners.queries import is_partner
 from gateway.problems import FieldError, Problem
-from gateway.programmes.queries import stored_keys
-from gateway.store import Connection
 from gateway.vouchers import lookup
-from gateway.vouchers.lookup import Found, Typed
+from gateway.vouchers.lookup import Found, Sought, Typed
 from gateway.vouchers.throttle import Attempt, Name
 from loyalty import codes
 from loyalty.codes import Mistyped
@@ -86,7 +83,7 @@ async def look_up(
     """Return what a code leads to. Refused: whoever tried too many that lead nowhere, until he has waited.
 
     While a programme is being guessed at, a code counts only together with its holder's document. A partner
-    that does not exist is refused before the code is looked at.
+    that does not exist is refused, whatever the code.
     """
     names = tried_by
     if typed.document is not None:
@@ -94,14 +91,9 @@ async def look_up(
     attempt = Attempt(programme_id, names, bound=typed.document is not None)
     _admit(hub, attempt)
 
-    def find(conn: Connection) -> Found:
-        if partner_id is not None and not is_partner(conn, programme_id, partner_id):
-            raise Problem("not_found")
-        keys = stored_keys(hub.context.vault, conn, programme_id)
-        return lookup.find(conn, keys, programme_id, typed)
-
     try:
-        found = await hub.read(find)
+        # Asked in the writer's lane, where all that are waiting are looked up at once.
+        found = await hub.submit(lookup.look_up, Sought(programme_id, typed, partner_id))
     except Mistyped:
         raise _mistyped("") from None
     _count(hub, attempt, missed=found.row is None)

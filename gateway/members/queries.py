@@ -71,8 +71,13 @@ def member_rows(conn: Connection, members: Iterable[MemberRef]) -> dict[MemberRe
 
 def identity(conn: Connection, programme_id: str, document_index: str) -> Row | None:
     """Return the identity under a blind index."""
-    found = rows.fetch(conn, t.identity, ("programme_id", "document_index"), [(programme_id, document_index)])
+    found = identities(conn, [(programme_id, document_index)])
     return found[0] if found else None
+
+
+def identities(conn: Connection, wanted: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Return the identities under (programme id, blind index) pairs."""
+    return rows.fetch(conn, t.identity, ("programme_id", "document_index"), wanted)
 
 
 def member(conn: Connection, keys: ProgrammeKeys, at: MemberRef, now: datetime) -> KnownMember | None:

@@ -1,5 +1,6 @@
 """Reading partners and their rates: whatever belongs to another programme does not exist."""
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, select
@@ -20,9 +21,10 @@ def partner(conn: Connection, programme_id: str, partner_id: str) -> Row | None:
     return None if row is None else _with_packs(conn, [dict(row)])[0]
 
 
-def is_partner(conn: Connection, programme_id: str, partner_id: str) -> bool:
-    """Return whether a programme has this partner."""
-    return bool(rows.fetch(conn, t.partner, ("programme_id", "partner_id"), [(programme_id, partner_id)]))
+def known_partners(conn: Connection, wanted: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return which of (programme id, partner id) exist."""
+    found = rows.fetch(conn, t.partner, ("programme_id", "partner_id"), wanted)
+    return {(row["programme_id"], row["partner_id"]) for row in found}
 
 
 def partners(

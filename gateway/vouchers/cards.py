@@ -151,9 +151,11 @@ def _found(context: Context, conn: Connection, store: Store, question: FindCards
 
 def _by_code(conn: Connection, keys: ProgrammeKeys, store: Store, text: str) -> Row | None:
     try:
-        return lookup.find(conn, keys, store.programme_id, lookup.typed_code(text)).row
+        sought = lookup.Sought(store.programme_id, lookup.typed_code(text))
     except Mistyped:
         return None
+    (found,) = lookup.find(conn, [(keys, sought)])
+    return None if isinstance(found, Mistyped) else found.row
 
 
 def _holder(conn: Connection, keys: ProgrammeKeys, store: Store, document: str | None) -> str | None:

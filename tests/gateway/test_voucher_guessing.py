@@ -187,9 +187,7 @@ async def test_a_typo_never_reaches_the_database_and_costs_nobody_anything(sqlit
             assert statements() == []
             altered = signed[:-3] + ("000" if signed[-3:] != "000" else "001")
             assert code(await counter.verb("lookup", qr=altered)) == (422, "voucher_mistyped")
-            assert statements() == ["FROM programme"], (
-                "a signature is checked before any voucher is looked up"
-            )
+            assert statements() == [], "a signature is checked before any voucher is looked up"
             assert (await quote(counter, right)).status_code == 200
 
 
