@@ -63,12 +63,13 @@ def _lay(context: Context, conn: Connection, items: Sequence[Any]) -> list[None]
     programme = {
         **ours,
         **fixed,
-        "policy": "{}",
         "key_wrapped": wrapped,
         "created_at": LONG_AGO,
         "version": 1,
     }
     rows.insert(conn, t.programme, [programme])
+    policy = {**ours, "valid_from": LONG_AGO, "recorded_at": LONG_AGO, "terms": "{}"}
+    rows.insert(conn, t.policy, [policy])
     companies = [
         {**ours, "partner_id": f"par_{n}", "created_at": LONG_AGO, "version": 1} for n in range(partners)
     ]

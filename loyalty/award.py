@@ -16,7 +16,7 @@ from loyalty.programme import (
     MILLI,
     Campaign,
     Category,
-    Programme,
+    Policy,
     Rate,
     Unit,
 )
@@ -66,10 +66,12 @@ class Target:
     expires_at: datetime | None = None
 
 
-def terms_at(programme: Programme, rate: Rate, category: Category | None, campaign: Campaign | None) -> Terms:
+def terms_at(
+    unit: Unit, policy: Policy, rate: Rate, category: Category | None, campaign: Campaign | None
+) -> Terms:
     """Freeze the factors that apply to one sale."""
     return Terms(
-        unit=programme.unit,
+        unit=unit,
         rate_micro=rate.rate_micro,
         category_id=category.id if category else None,
         category_name=category.name if category else None,
@@ -79,9 +81,9 @@ def terms_at(programme: Programme, rate: Rate, category: Category | None, campai
         campaign_milli=campaign.multiplier_milli if campaign else MILLI,
         campaign_extra_max=campaign.max_extra_units if campaign else None,
         valid_days=category.valid_days if category else None,
-        min_sale_cents=programme.min_sale_cents,
-        max_base_cents=programme.max_base_cents,
-        max_award_units=programme.max_award_units,
+        min_sale_cents=policy.min_sale_cents,
+        max_base_cents=policy.max_base_cents,
+        max_award_units=policy.max_award_units,
     )
 
 

@@ -5,7 +5,7 @@ No version is valid before it was recorded, so what held at an instant never cha
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Literal, Protocol, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -21,11 +21,7 @@ CENTS_PER_REAL = 100
 
 @dataclass(frozen=True, slots=True)
 class Programme:
-    """What is fixed at activation (`unit`, `mode`) and the policies that windows and limits follow.
-
-    `min_sale_cents` is tested on the original base, `max_base_cents` and `max_award_units` cap one sale,
-    `daily_award_units` one member and local day. An unconfirmed sale stays pending `unconfirmed_days`.
-    """
+    """What is fixed at activation: the unit, the mode and the zone of its local days."""
 
     id: str
     name: str
@@ -33,12 +29,23 @@ class Programme:
     mode: Mode
     zone: str = "America/Sao_Paulo"
     active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A version of the windows and limits of a programme.
+
+    `min_sale_cents` is tested on the original base, `max_base_cents` and `max_award_units` cap one sale,
+    `daily_award_units` one member and local day. An unconfirmed sale stays pending `unconfirmed_days`.
+    """
+
+    valid_from: datetime
+    recorded_at: datetime
     late_match_days: int = 30
     activation: Activation = "at_once"
     activation_days: int = 0
     unconfirmed_days: int = 2
     shortfall: Shortfall = "debt"
-    debt_blocks_redemption: bool = True
     min_sale_cents: int = 0
     max_base_cents: int | None = None
     max_award_units: int | None = None
@@ -116,15 +123,32 @@ class Partner:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """All settings of one programme at one version: the configuration half of every pure rule."""
+    """All settings of one programme at one version: the configuration half of every pure rule.
+
+    `policies` come in the order in which they began, and there is always one.
+    """
 
     programme: Programme
+    policies: tuple[Policy, ...]
     zone: ZoneInfo
     partners: Mapping[str, Partner]
     categories: Mapping[str, tuple[Category, ...]]
     campaigns: tuple[Campaign, ...]
     merchants: Mapping[tuple[str, str], str]
     version: int
+
+    def policy_at(self, at: datetime) -> Policy:
+        """Return the policy that held at `at`. The first one holds for all that was sold before it, too."""
+        return in_force(self.policies, at) or self.policies[0]
+
+    def daily_limit(self, day: date) -> int | None:
+        """Return what one member may earn on a local day: the limit that held when the day began."""
+        return self.policy_at(datetime.combine(day, time(), tzinfo=self.zone)).daily_award_units
+
+    @property
+    def limits_days(self) -> bool:
+        """Whether any day was ever limited, so that the sales of a member and day are concluded together."""
+        return any(policy.daily_award_units is not None for policy in self.policies)
 
     def store_of(self, partner_id: str, merchant_ref: str | None, default: str | None = None) -> str | None:
         """Return the store that a vendor's establishment was said to be; else `default`, the source's own.

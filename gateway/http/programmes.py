@@ -17,7 +17,6 @@ from gateway.http.schemas import Days, Id, Instant, MultiplierMilli, Name, PartC
 from gateway.idempotency import Answer
 from gateway.programmes import actions, queries
 from gateway.programmes.actions import MadeProgramme, NewCampaign, NewCategory, NewProgramme, ProgrammeChange
-from gateway.programmes.queries import programme_of
 from loyalty.programme import Activation, Mode, Shortfall, Unit
 
 router = APIRouter(prefix="/v1", tags=["programmes"])
@@ -40,14 +39,17 @@ Zone = Annotated[
 
 
 class Policy(Said):
-    """Windows and limits; a field that is absent keeps its value."""
+    """Windows and limits; a field that is absent keeps its value.
+
+    What changes in an active programme holds for what is sold from then on, `daily_award_units` for the days
+    that begin then.
+    """
 
     late_match_days: Annotated[int, Field(ge=0, le=3650)] = 30
     activation: Activation = "at_once"
     activation_days: Annotated[int, Field(ge=0, le=3650)] = 0
     unconfirmed_days: Annotated[int, Field(ge=0, le=3650)] = 2
     shortfall: Shortfall = "debt"
-    debt_blocks_redemption: bool = True
     min_sale_cents: PartCents = 0
     max_base_cents: PartCents | None = None
     max_award_units: Units | None = None
@@ -91,7 +93,6 @@ class ProgrammeShown(Shown):
     activation_days: int
     unconfirmed_days: int
     shortfall: Shortfall
-    debt_blocks_redemption: bool
     min_sale_cents: int
     max_base_cents: int | None
     max_award_units: int | None
@@ -168,8 +169,7 @@ class CampaignShown(Shown):
 
 def programme_shown(row: Any) -> ProgrammeShown:
     """Return a programme as the API shows it."""
-    known = programme_of(row)
-    policy = {name: getattr(known, name) for name in actions.POLICY}
+    policy = {name: getattr(row["policy"], name) for name in actions.POLICY}
     fixed = {name: row[name] for name in ("programme_id", "name", "unit", "mode", "zone", "active")}
     return ProgrammeShown(**fixed, **policy, created_at=row["created_at"], version=row["version"])
 

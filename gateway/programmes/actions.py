@@ -5,7 +5,7 @@ Versions are only ever added, and none is valid before it was recorded: what hel
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from gateway.problems import FieldError, Problem
 from gateway.programmes.queries import book, programme_row
 from gateway.store import rows
 from gateway.store import tables as t
-from loyalty.programme import Mode, Unit
+from loyalty.programme import Mode, Policy, Unit
 from loyalty.refusals import Refusal
 
 POLICY: Final = (
@@ -29,13 +29,12 @@ POLICY: Final = (
     "activation_days",
     "unconfirmed_days",
     "shortfall",
-    "debt_blocks_redemption",
     "min_sale_cents",
     "max_base_cents",
     "max_award_units",
     "daily_award_units",
 )
-"""The settings of a programme that may change at any time."""
+"""What a policy says, by its names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +64,25 @@ def create(
     made: list[MadeProgramme | Problem] = []
     for item in items:
         programme_id = context.ids.new("prg")
-        row = {
+        now = context.clock()
+        row: dict[str, Any] = {
             "programme_id": programme_id,
             "name": item.name,
             "unit": item.unit,
             "mode": item.mode,
             "zone": item.zone,
             "active": False,
-            "policy": json.dumps(dict(item.policy), sort_keys=True),
             "key_wrapped": context.vault.new_programme_key(),
-            "created_at": context.clock(),
+            "created_at": now,
             "version": 1,
         }
+        policy = Policy(now, now, **item.policy)
         rows.insert(conn, t.programme, [row])
+        rows.insert(conn, t.policy, [_policy_row(programme_id, policy)])
         audit.record(context, conn, item.by, "programme.created", programme_id, programme_id=programme_id)
         asked = NewKey(item.by, programme_id, "admin", PROGRAMME_SCOPES)
         [key] = keys.create(context, conn, [asked])
-        made.append(key if isinstance(key, Problem) else MadeProgramme(row, key))
+        made.append(key if isinstance(key, Problem) else MadeProgramme({**row, "policy": policy}, key))
     return made
 
 
@@ -114,11 +115,27 @@ def _change(
         partner.rates for partner in book(context, conn, item.by.programme_id).partners.values()
     ):
         return Refusal("programme_mode_fixed")  # a rate in points would become one in cashback
-    policy = json.loads(row["policy"]) | {name: item.values[name] for name in POLICY if name in item.values}
-    changes = {**fixed, "name": item.values.get("name", row["name"])}
-    _update(conn, item.by, {**changes, "policy": json.dumps(policy, sort_keys=True)})
+    _update(conn, item.by, {**fixed, "name": item.values.get("name", row["name"])})
+    policy = replace(row["policy"], **{name: item.values[name] for name in POLICY if name in item.values})
+    if policy != row["policy"]:
+        if row["active"]:
+            now = context.clock()
+            policy = replace(policy, valid_from=now, recorded_at=next_instant(now, [policy.recorded_at]))
+        # Of a draft nothing was ever sold: its policy is written over, and begins with the programme.
+        rows.put(conn, t.policy, [_policy_row(item.by.programme_id, policy)])
     audit.settings_changed(context, conn, item.by, "programme.changed", item.by.programme_id)
     return programme_row(conn, item.by.programme_id)
+
+
+def _policy_row(programme_id: str, policy: Policy) -> dict[str, Any]:
+    # Every value is kept, not only those that were said: a default of tomorrow must not change yesterday.
+    terms = {name: getattr(policy, name) for name in POLICY}
+    return {
+        "programme_id": programme_id,
+        "valid_from": policy.valid_from,
+        "recorded_at": policy.recorded_at,
+        "terms": json.dumps(terms, sort_keys=True),
+    }
 
 
 def activate(context: Context, conn: Connection, items: Sequence[Principal]) -> list[Mapping[str, Any]]:

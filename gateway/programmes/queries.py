@@ -1,7 +1,7 @@
 """Reading a programme's settings: the book that every rule looks things up in."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Table, select
 
 from gateway.context import Context
 from gateway.privacy import ProgrammeKeys, Vault
+from gateway.store import rows
 from gateway.store import tables as t
-from loyalty.programme import Book, Campaign, Category, Partner, Programme, Rate
+from loyalty.programme import Book, Campaign, Category, Partner, Policy, Programme, Rate
 
 
 class UnknownProgramme(LookupError):
@@ -37,19 +38,35 @@ def stored_keys(vault: Vault, conn: Connection, programme_id: str) -> ProgrammeK
 
 
 def programme_row(conn: Connection, programme_id: str) -> dict[str, Any]:
-    """Return the stored row of a programme. Refuses (`UnknownProgramme`) a foreign id."""
+    """Return the stored row of a programme, with its newest `policy`. Refuses (`UnknownProgramme`) a foreign id."""
     query = select(t.programme).where(t.programme.c.programme_id == programme_id)
     row = conn.execute(query).mappings().one_or_none()
     if row is None:
         raise UnknownProgramme(programme_id)
-    return dict(row)
+    return _with_policies(conn, [dict(row)])[0]
 
 
 def programmes(conn: Connection, after_id: str | None, limit: int) -> list[dict[str, Any]]:
-    """Return up to `limit` programmes after `after_id`, oldest first."""
+    """Return up to `limit` programmes after `after_id`, oldest first, each with its newest `policy`."""
     p = t.programme.c
     query = select(t.programme).where(p.programme_id > (after_id or "")).order_by(p.programme_id).limit(limit)
-    return [dict(row) for row in conn.execute(query).mappings()]
+    return _with_policies(conn, [dict(row) for row in conn.execute(query).mappings()])
+
+
+def _with_policies(conn: Connection, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    known = _policies(conn, (row["programme_id"] for row in found))
+    return [{**row, "policy": known[row["programme_id"]][-1]} for row in found]
+
+
+def _policies(conn: Connection, programme_ids: Iterable[str]) -> dict[str, tuple[Policy, ...]]:
+    """Return the versions of policies by programme, those that began first before the others."""
+    found = rows.fetch(conn, t.policy, ("programme_id",), [(programme_id,) for programme_id in programme_ids])
+    by_programme: dict[str, tuple[Policy, ...]] = {}
+    for row in sorted(found, key=lambda row: (row["valid_from"], row["recorded_at"])):
+        at = row["programme_id"]
+        policy = Policy(row["valid_from"], row["recorded_at"], **json.loads(row["terms"]))
+        by_programme[at] = (*by_programme.get(at, ()), policy)
+    return by_programme
 
 
 def categories(conn: Connection, programme_id: str, seen: int, limit: int) -> list[dict[str, Any]]:
@@ -89,6 +106,7 @@ def load_book(conn: Connection, programme_id: str) -> Book:
         categories[category.id] = (*categories.get(category.id, ()), category)
     return Book(
         programme=programme,
+        policies=_policies(conn, [programme_id])[programme_id],
         zone=ZoneInfo(programme.zone),
         partners=_partners(conn, programme_id),
         categories=categories,
@@ -110,7 +128,6 @@ def programme_of(row: Mapping[str, Any]) -> Programme:
         mode=row["mode"],
         zone=row["zone"],
         active=row["active"],
-        **json.loads(row["policy"]),
     )
 
 

@@ -190,7 +190,7 @@ def _neighbours(
     conn: Connection, sales: Mapping[str, Concluded], dossiers: Sequence[Dossier], books: Mapping[str, Book]
 ) -> dict[str, Mapping[str, Any]]:
     """Return the rows of the other sales of the member-days concerned, where a daily limit couples them."""
-    limited = {p for p, book in books.items() if book.programme.daily_award_units is not None}
+    limited = {p for p, book in books.items() if book.limits_days}
     if not limited:
         return {}
     days: set[tuple[str, str, date]] = set()
@@ -218,10 +218,10 @@ def _targets(
     }
     days: dict[tuple[str, str | None, date], list[Concluded]] = {}
     for s in sales.values():
-        if s.member_id is not None and books[s.programme_id].programme.daily_award_units is not None:
+        if s.member_id is not None and books[s.programme_id].limits_days:
             days.setdefault(s.day, []).append(s)
-    for (programme_id, _, _), of_day in days.items():
-        limit = books[programme_id].programme.daily_award_units
+    for (programme_id, _, day), of_day in days.items():
+        limit = books[programme_id].daily_limit(day)
         targets.update(with_daily_limit(targets, of_day, limit))
     return targets
 
@@ -276,7 +276,7 @@ def _due(context: Context, outcome: Outcome, posted: Award, book: Book, *, fresh
         reason=(found.reason or "sale") if mine else sale.reason or "owner_changed",
         pending=waits and (until is None or until > context.clock()),
         prepaid=book.partners[sale.partner_id].funding == "prepaid",
-        shortfall=book.programme.shortfall,
+        shortfall=book.policy_at(sale.sold_at).shortfall,
     )
 
 

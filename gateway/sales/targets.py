@@ -81,7 +81,7 @@ def _nobodys(sale: Sale, identity: Row | None, book: Book) -> str | None:
         return "no_cpf"
     if identity is None:
         return "unmatched"
-    latest = end_of_day(sale.sold_at, book.programme.late_match_days, book.zone)
+    latest = end_of_day(sale.sold_at, book.policy_at(sale.sold_at).late_match_days, book.zone)
     return "late_match_expired" if latest is not None and identity["since_at"] >= latest else None
 
 
@@ -99,7 +99,7 @@ def target(sale: Concluded, memberships: Iterable[Row], book: Book) -> Target:
     membership = in_force(history, sale.sold_at)
     category = in_force(book.categories.get(membership.category_id, ()), sale.sold_at) if membership else None
     campaign = campaign_in_force(book.campaigns, sale.partner_id, sale.sold_at, sale.base_cents)
-    terms = terms_at(book.programme, rate, category, campaign)
+    terms = terms_at(book.programme.unit, book.policy_at(sale.sold_at), rate, category, campaign)
     return award(sale.base_cents, sale.kept, sale.sold_at, terms, book.zone)
 
 
@@ -117,13 +117,13 @@ def with_daily_limit(
 def pending_until(sale: Concluded, book: Book) -> tuple[bool, datetime | None]:
     """Return whether an award waits, and until when (`None`: until a better source confirms it).
 
-    A sale that only a claim knows waits `unconfirmed_days`; else the programme's activation policy holds.
+    A sale that only a claim knows waits `unconfirmed_days`; else the activation of the policy at its time holds.
     """
-    programme = book.programme
-    if programme.activation == "on_file":
+    policy = book.policy_at(sale.sold_at)
+    if policy.activation == "on_file":
         return not sale.in_file, None
     if not sale.confirmed:
-        return True, sale.sold_at + timedelta(days=programme.unconfirmed_days)
-    if programme.activation == "after_days" and programme.activation_days:
-        return True, end_of_day(sale.sold_at, programme.activation_days - 1, book.zone)
+        return True, sale.sold_at + timedelta(days=policy.unconfirmed_days)
+    if policy.activation == "after_days" and policy.activation_days:
+        return True, end_of_day(sale.sold_at, policy.activation_days - 1, book.zone)
     return False, None

@@ -15,10 +15,16 @@ programme = table(
     col("mode", Text, "proprietary or coalition, fixed at activation", "programme"),
     col("zone", Text, "local days of the programme", "programme"),
     col("active", Boolean, "whether sales earn", "programme"),
-    col("policy", Text, "limits and windows (JSON)", "programme"),
     col("key_wrapped", LargeBinary, "programme key under the master key", "credential"),
     col("created_at", Instant, "history", "programme"),
     col("version", BigInteger, "changes with every setting; ETag", "programme"),
+)
+policy = table(
+    "policy",
+    ("valid_from", "recorded_at"),
+    col("valid_from", Instant, "validity", "programme"),
+    col("recorded_at", Instant, "append-only history", "programme"),
+    col("terms", Text, "limits and windows (JSON)", "programme"),
 )
 partner = table(
     "partner",

@@ -84,8 +84,12 @@ class World:
         await self.lay(
             (t.programme, {
                 "programme_id": programme_id, "name": "Clube", "unit": unit, "mode": "proprietary",
-                "zone": "America/Sao_Paulo", "active": active, "policy": json.dumps(policy),
+                "zone": "America/Sao_Paulo", "active": active,
                 "key_wrapped": wrapped, "created_at": EPOCH, "version": 1,
+            }),
+            (t.policy, {
+                "programme_id": programme_id, "valid_from": EPOCH, "recorded_at": EPOCH,
+                "terms": json.dumps(policy),
             }),
             (t.category, {
                 "programme_id": programme_id, "category_id": "cat", "name": "Ouro", "multiplier_milli": 1000,

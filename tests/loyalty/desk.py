@@ -12,12 +12,12 @@ from contracts.facts import Coverage, DocumentEvidence, Key, Method, PaymentEvid
 from loyalty.award import award, terms_at
 from loyalty.evidence import CoveredDays, Statement
 from loyalty.linking import links_of
-from loyalty.programme import Programme, Rate, rate_in_force
+from loyalty.programme import Policy, Rate, rate_in_force
 from loyalty.sales import Sale, converge, name_sales
 from tests.loyalty.history import RATES, ZONE, Delivery
 
-PROGRAMME = Programme("prg", "Clube", "points", "proprietary")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+POLICY = Policy(EPOCH, EPOCH)
 HISTORY_RATES = tuple(Rate(micro, datetime.combine(day, time(), ZONE), EPOCH) for day, micro in RATES)
 Row = tuple[str, Method, date]
 Summary = tuple[tuple[str | None, int, tuple[str, ...], str | None], ...]
@@ -50,7 +50,9 @@ def units_of(sale: Sale) -> int:
     """Return what a sale earns under the histories' rates."""
     rate = rate_in_force(HISTORY_RATES, sale.sold_at)
     assert rate is not None
-    return award(sale.base_cents, sale.kept, sale.sold_at, terms_at(PROGRAMME, rate, None, None), ZONE).units
+    return award(
+        sale.base_cents, sale.kept, sale.sold_at, terms_at("points", POLICY, rate, None, None), ZONE
+    ).units
 
 
 def summary(sales: Iterable[Sale]) -> Summary:

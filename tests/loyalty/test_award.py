@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty.award import Target, Terms, award, cap_day, end_of_day, explain, terms_at, total, units
-from loyalty.programme import Campaign, Category, Programme, Rate
+from loyalty.programme import Campaign, Category, Policy, Rate
 from tests.loyalty.history import ZONE
 
 NOON = datetime(2026, 3, 2, 15, tzinfo=UTC)
@@ -144,16 +144,14 @@ def test_points_last_until_the_end_of_the_local_day() -> None:
 
 
 def test_terms_copy_what_held() -> None:
-    programme = Programme(
-        "g", "Clube", "points", "proprietary", min_sale_cents=5, max_base_cents=6, max_award_units=7
-    )
+    policy = Policy(NOON, NOON, min_sale_cents=5, max_base_cents=6, max_award_units=7)
     category = Category("c", "Ouro", 1500, 365, NOON, NOON)
     campaign = Campaign("x", "Dobro", 2000, NOON, NOON + timedelta(days=1), NOON, max_extra_units=8)
 
-    terms = terms_at(programme, Rate(7_000_000, NOON, NOON), category, campaign)
+    terms = terms_at("points", policy, Rate(7_000_000, NOON, NOON), category, campaign)
 
     assert terms == Terms("points", 7_000_000, "c", "Ouro", 1500, "x", "Dobro", 2000, 8, 365, 5, 6, 7)
-    assert terms_at(programme, Rate(1, NOON, NOON), None, None).as_dict() == {
+    assert terms_at("points", policy, Rate(1, NOON, NOON), None, None).as_dict() == {
         "unit": "points", "rate_micro": 1, "category_milli": 1000, "campaign_milli": 1000,
         "min_sale_cents": 5, "max_base_cents": 6, "max_award_units": 7,
     }  # fmt: skip

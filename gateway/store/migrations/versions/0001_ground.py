@@ -366,6 +366,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("programme_id", "partner_id"),
     )
     op.create_table(
+        "policy",
+        sa.Column("programme_id", sa.Text(), nullable=False),
+        sa.Column("valid_from", sa.BigInteger(), nullable=False),
+        sa.Column("recorded_at", sa.BigInteger(), nullable=False),
+        sa.Column("terms", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("programme_id", "valid_from", "recorded_at"),
+    )
+    op.create_table(
         "poll",
         sa.Column("programme_id", sa.Text(), nullable=False),
         sa.Column("poll_id", sa.Text(), nullable=False),
@@ -406,7 +414,6 @@ def upgrade() -> None:
         sa.Column("mode", sa.Text(), nullable=False),
         sa.Column("zone", sa.Text(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("policy", sa.Text(), nullable=False),
         sa.Column("key_wrapped", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
