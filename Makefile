@@ -12,7 +12,7 @@ VENDURE := tests/peers/vendure/node_modules/.package-lock.json
 OSCAR := tests/peers/oscar/.venv/peer.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-peers check format migration bench lock clean
+.PHONY: help demo serve test peers test-peers check format migration bench lock clean
 
 help: ## list the recipes
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,7 +26,9 @@ serve: $(RUNTIME) ## run the hub on SQLite, on this machine
 test: $(TESTS) ## run every test, on SQLite and PostgreSQL
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-test-peers: $(TESTS) $(VENDURE) $(OSCAR) ## play against a real Vendure store (needs node and npm) and a real Oscar shop
+peers: $(VENDURE) $(OSCAR) ## install a real Vendure store (needs node and npm) and a real Oscar shop
+
+test-peers: $(TESTS) peers ## play against the real stores
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/peers $(ARGS)
 
 check: $(TESTS) ## lint, format, types, rooms and doors, house style

@@ -50,7 +50,8 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
         await hub.stop()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_a_shopper_earns_pays_with_a_voucher_and_gets_it_back_when_the_order_is_cancelled(
     tmp_path: Path,
 ) -> None:

@@ -20,7 +20,7 @@ from tests.peers.vendure_store import VendureStore
 
 T = TypeVar("T")
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 MARIA, JOSE = "529.982.247-25", "111.444.777-35"
 SECRET = "the secret that store and hub share"
