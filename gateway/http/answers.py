@@ -45,8 +45,13 @@ def refuses(*codes: str) -> dict[int | str, dict[str, Any]]:
 
 
 def refuses_once(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses=` of a route that takes an Idempotency-Key, see `refuses`."""
-    return refuses("idempotency_key_missing", "in_flight", "invalid", "idempotency_key_reused", *codes)
+    """Return the `responses=` of a route that may be given an Idempotency-Key, see `refuses`."""
+    return refuses("in_flight", "invalid", "idempotency_key_reused", *codes)
+
+
+def refuses_keyless(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses=` of a route that does nothing without an Idempotency-Key, see `refuses`."""
+    return refuses_once("idempotency_key_missing", *codes)
 
 
 def told(status: int, model: BaseModel) -> Answer:

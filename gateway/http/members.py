@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from gateway import enrolment
 from gateway.access import Principal
-from gateway.http.answers import etag, expected_version, once, refuses, refuses_once, told
+from gateway.http.answers import etag, expected_version, once, refuses, refuses_keyless, refuses_once, told
 from gateway.http.cursors import Cursor, Limit, Page, Place
 from gateway.http.guard import hub, requires
 from gateway.http.schemas import Code, Days, Id, Identified, Instant, Name, Said, Shown, TextVersion, Units
@@ -244,7 +244,7 @@ async def add_dependent(
     "/{member_id}/cashouts",
     status_code=201,
     response_model=VoucherIssued,
-    responses=refuses_once("not_found"),
+    responses=refuses_keyless("not_found"),
 )
 async def cash_out(
     request: Request, member_id: Id, said: CashoutSaid, caller: Principal = requires("vouchers:write")
@@ -286,7 +286,7 @@ async def list_vouchers(
     "/{member_id}/goodwill",
     status_code=201,
     response_model=MemberShown,
-    responses=refuses_once("not_found"),
+    responses=refuses_keyless("not_found"),
 )
 async def give_goodwill(
     request: Request, member_id: Id, said: GoodwillSaid, caller: Principal = requires("programme:admin")

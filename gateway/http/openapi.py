@@ -220,16 +220,11 @@ def whole_document(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ask_for_headers(operation: dict[str, Any]) -> None:
-    """Document the header that a route refuses to work without: it is known by what it would refuse."""
-    responses = operation["responses"]
-    wanted = [
-        name
-        for name, status, code in (
-            ("IfMatch", "428", "precondition_required"),
-            ("IdempotencyKey", "400", "idempotency_key_missing"),
-        )
-        if f"`{code}`" in responses.get(status, {}).get("description", "")
-    ]
+    """Document the headers that a route takes: they are known by what it would refuse."""
+    told = " ".join(response.get("description", "") for response in operation["responses"].values())
+    wanted = [name for name, code in _HEADER_OF_REFUSAL if f"`{code}`" in told]
+    if "IdempotencyKey" in wanted:
+        wanted = [name for name in wanted if name != "OptionalIdempotencyKey"]
     if wanted:
         operation.setdefault("parameters", []).extend(map(_parameter, wanted))
 
@@ -243,12 +238,24 @@ def _header(name: str, description: str, pattern: str, *, required: bool = True)
     return {"name": name, "in": "header", "required": required, "description": description, "schema": schema}
 
 
+_HEADER_OF_REFUSAL: Final = (
+    ("IfMatch", "precondition_required"),
+    ("IdempotencyKey", "idempotency_key_missing"),
+    ("OptionalIdempotencyKey", "idempotency_key_reused"),
+)
+
+_KEY_PATTERN: Final = '^("[!#-\\[\\]-~]{1,128}"|[!#-\\[\\]-~]{1,128})$'
 _PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "IfMatch": _header("If-Match", "The `ETag` that was read.", pattern='^"[0-9]{1,18}"$'),
     "IdempotencyKey": _header(
         "Idempotency-Key",
         "The same key hears the same answer for seven days. What moves value is refused without one.",
-        pattern='^("[!#-\\[\\]-~]{1,128}"|[!#-\\[\\]-~]{1,128})$',
+        _KEY_PATTERN,
+    ),
+    "OptionalIdempotencyKey": _header(
+        "Idempotency-Key",
+        "The same key hears the same answer for seven days.",
+        _KEY_PATTERN,
         required=False,
     ),
     "DeviceKey": _header("x-ponte-key", "The terminal's id.", pattern="^[A-Za-z0-9_]{1,64}$"),

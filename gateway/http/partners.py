@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from gateway import enrolment
 from gateway.access import Principal
 from gateway.enrolment import PackBought
-from gateway.http.answers import etag, expected_version, once, refuses, refuses_once, told
+from gateway.http.answers import etag, expected_version, once, refuses, refuses_keyless, refuses_once, told
 from gateway.http.cursors import Cursor, Limit, Page, Place
 from gateway.http.guard import hub, requires
 from gateway.http.schemas import (
@@ -241,7 +241,7 @@ async def list_rates(
     "/{partner_id}/packs",
     status_code=201,
     response_model=PartnerShown,
-    responses=refuses_once("not_found", "conflict"),
+    responses=refuses_keyless("not_found", "conflict"),
 )
 async def buy_pack(
     request: Request, partner_id: Id, said: PackSaid, caller: Principal = requires("programme:admin")

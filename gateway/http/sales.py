@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from contracts.facts import DocumentEvidence, Key, Tender
 from gateway import launches
 from gateway.access import Principal
-from gateway.http.answers import once, refused, refuses, refuses_once, told
+from gateway.http.answers import once, refused, refuses, refuses_keyless, refuses_once, told
 from gateway.http.cursors import Cursor, Limit, Page, Place
 from gateway.http.guard import hub, requires
 from gateway.http.partners import visible_partner
@@ -44,7 +44,7 @@ LOOKED_UP_AT_MOST = 100
     "",
     status_code=201,
     response_model=SaleAnswered,
-    responses={200: {"model": SaleAnswered}, **refuses_once("not_found", "conflict")},
+    responses={200: {"model": SaleAnswered}, **refuses_keyless("not_found", "conflict")},
 )
 async def launch_sale(
     request: Request, said: LaunchSaid, caller: Principal = requires("sales:write")
@@ -109,7 +109,7 @@ def _recorded(recorded: Recorded) -> Answer:
     "/returns",
     status_code=201,
     response_model=SaleAnswered,
-    responses={200: {"model": SaleAnswered}, **refuses_once("not_found", "conflict")},
+    responses={200: {"model": SaleAnswered}, **refuses_keyless("not_found", "conflict")},
 )
 async def return_sale(
     request: Request, said: ReturnSaid, caller: Principal = requires("sales:write")

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from gateway.access import Principal
-from gateway.http.answers import once, problem_of, refused, refuses, refuses_once, told
+from gateway.http.answers import once, problem_of, refused, refuses, refuses_keyless, told
 from gateway.http.guard import hub, requires
 from gateway.http.presented import Presented, honouring, present, uniform
 from gateway.http.schemas import AmountCents, Id, Identified, Ref, Said, Shown, Units
@@ -142,7 +142,7 @@ class UseShown(Shown):
     repeated: bool
 
 
-@router.post("", status_code=201, response_model=VoucherIssued, responses=refuses_once("not_found"))
+@router.post("", status_code=201, response_model=VoucherIssued, responses=refuses_keyless("not_found"))
 async def issue_voucher(
     request: Request, said: IssueSaid, caller: Principal = requires("vouchers:write")
 ) -> Response:
@@ -239,7 +239,7 @@ async def quote_voucher(
     "/reserve",
     status_code=201,
     response_model=UseShown,
-    responses=refuses_once("not_found", "conflict", "too_many_requests"),
+    responses=refuses_keyless("not_found", "conflict", "too_many_requests"),
 )
 async def reserve_voucher(
     request: Request, said: ReserveSaid, caller: Principal = requires("vouchers:write")
@@ -255,7 +255,7 @@ async def reserve_voucher(
     "/redeem",
     status_code=201,
     response_model=UseShown,
-    responses=refuses_once("not_found", "conflict", "too_many_requests"),
+    responses=refuses_keyless("not_found", "conflict", "too_many_requests"),
 )
 async def redeem_voucher(
     request: Request, said: RedeemSaid, caller: Principal = requires("vouchers:write")
@@ -267,7 +267,7 @@ async def redeem_voucher(
     return await _presented_once(request, caller, actions.redeem, item, found)
 
 
-@router.post("/commit", response_model=UseShown, responses=refuses_once("not_found", "conflict"))
+@router.post("/commit", response_model=UseShown, responses=refuses_keyless("not_found", "conflict"))
 async def commit_use(
     request: Request, said: CommitSaid, caller: Principal = requires("vouchers:write")
 ) -> Response:
@@ -276,7 +276,7 @@ async def commit_use(
     return await once(request, caller, actions.commit, item, partial(_used, 200), required=True)
 
 
-@router.post("/release", response_model=UseShown, responses=refuses_once("not_found", "conflict"))
+@router.post("/release", response_model=UseShown, responses=refuses_keyless("not_found", "conflict"))
 async def release_use(
     request: Request, said: UseSaid, caller: Principal = requires("vouchers:write")
 ) -> Response:
@@ -285,7 +285,7 @@ async def release_use(
     return await once(request, caller, actions.release, item, partial(_used, 200), required=True)
 
 
-@router.post("/rollback", response_model=UseShown, responses=refuses_once("not_found", "conflict"))
+@router.post("/rollback", response_model=UseShown, responses=refuses_keyless("not_found", "conflict"))
 async def roll_back_use(
     request: Request, said: RollbackSaid, caller: Principal = requires("vouchers:write")
 ) -> Response:
@@ -295,7 +295,7 @@ async def roll_back_use(
 
 
 @router.post(
-    "/{voucher_id}/revoke", response_model=VoucherShown, responses=refuses_once("not_found", "conflict")
+    "/{voucher_id}/revoke", response_model=VoucherShown, responses=refuses_keyless("not_found", "conflict")
 )
 async def revoke_voucher(
     request: Request, voucher_id: Id, caller: Principal = requires("programme:admin")

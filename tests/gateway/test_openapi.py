@@ -99,6 +99,7 @@ class Played:
         self.etags: dict[str, str] = {}
         self.heard: Counter[tuple[int, str]] = Counter()
         self.cursors: list[str] = []
+        self.accepted: httpx.Request | None = None
 
     @property
     def yes(self) -> int:
@@ -119,7 +120,16 @@ class Played:
             case.method, sent["url"], params=sent.get("params"), content=body, headers=headers
         )
         self._listen(answer)
+        self.accepted = answer.request if answer.is_success else self.accepted
         return answer
+
+    async def keyless(self) -> tuple[int, str | None] | None:
+        """Return the answer to an accepted request, sent again without its Idempotency-Key; `None` if it has none."""
+        if self.accepted is None or "idempotency-key" not in self.accepted.headers:
+            return None
+        del self.accepted.headers["idempotency-key"]
+        answer = await self.stage.caller.http.send(self.accepted)
+        return answer.status_code, answer.json().get("code")
 
     async def _make_real(self, case: Any) -> None:
         real = Real(
@@ -196,3 +206,5 @@ def test_an_operation_answers_as_documented_and_mostly_yes(stage: Stage, name: s
     play()
     mostly = 0 < played.heard.total() <= 2 * played.yes
     assert mostly, sorted(played.heard.items())
+    needs_key = any(p.name == "Idempotency-Key" and p.is_required for p in played.operation.headers)
+    assert (stage.run(played.keyless()) == (400, "idempotency_key_missing")) == needs_key
