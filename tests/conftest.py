@@ -99,8 +99,13 @@ def _migrate(url: str) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Minutes first: whoever is left alone with one at the end keeps the other core waiting."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Minutes first, and of those whatever is given most: a last one would keep the other cores waiting."""
+
+    def seconds(item: pytest.Item) -> float:
+        given = item.get_closest_marker("timeout")
+        return given.args[0] if given else 0
+
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, -seconds(item)))
 
 
 @pytest.hookimpl(wrapper=True)
