@@ -222,9 +222,10 @@ def whole_document(schema: dict[str, Any]) -> dict[str, Any]:
 def _ask_for_headers(operation: dict[str, Any]) -> None:
     """Document the headers that a route takes: they are known by what it would refuse."""
     told = " ".join(response.get("description", "") for response in operation["responses"].values())
-    wanted = [name for name, code in _HEADER_OF_REFUSAL if f"`{code}`" in told]
-    if "IdempotencyKey" in wanted:
-        wanted = [name for name in wanted if name != "OptionalIdempotencyKey"]
+    wanted = ["IfMatch"] if "`precondition_required`" in told else []
+    if "`idempotency_key_reused`" in told:
+        needed = "`idempotency_key_missing`" in told
+        wanted.append("IdempotencyKey" if needed else "OptionalIdempotencyKey")
     if wanted:
         operation.setdefault("parameters", []).extend(map(_parameter, wanted))
 
@@ -237,12 +238,6 @@ def _header(name: str, description: str, pattern: str, *, required: bool = True)
     schema = {"type": "string", "pattern": pattern}
     return {"name": name, "in": "header", "required": required, "description": description, "schema": schema}
 
-
-_HEADER_OF_REFUSAL: Final = (
-    ("IfMatch", "precondition_required"),
-    ("IdempotencyKey", "idempotency_key_missing"),
-    ("OptionalIdempotencyKey", "idempotency_key_reused"),
-)
 
 _KEY_PATTERN: Final = '^("[!#-\\[\\]-~]{1,128}"|[!#-\\[\\]-~]{1,128})$'
 _PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {

@@ -71,13 +71,14 @@ def member_rows(conn: Connection, members: Iterable[MemberRef]) -> dict[MemberRe
 
 def identity(conn: Connection, programme_id: str, document_index: str) -> Row | None:
     """Return the identity under a blind index."""
-    found = identities(conn, [(programme_id, document_index)])
-    return found[0] if found else None
+    at = (programme_id, document_index)
+    return identities(conn, [at]).get(at)
 
 
-def identities(conn: Connection, wanted: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Return the identities under (programme id, blind index) pairs."""
-    return rows.fetch(conn, t.identity, ("programme_id", "document_index"), wanted)
+def identities(conn: Connection, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row]:
+    """Return the identities of (programme id, blind index) pairs that are registered."""
+    found = rows.fetch(conn, t.identity, ("programme_id", "document_index"), wanted)
+    return {(row["programme_id"], row["document_index"]): row for row in found}
 
 
 def member(conn: Connection, keys: ProgrammeKeys, at: MemberRef, now: datetime) -> KnownMember | None:

@@ -5,7 +5,7 @@ Versions are only ever added, and none is valid before it was recorded: what hel
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -23,17 +23,7 @@ from gateway.store import tables as t
 from loyalty.programme import Mode, Policy, Unit
 from loyalty.refusals import Refusal
 
-POLICY: Final = (
-    "late_match_days",
-    "activation",
-    "activation_days",
-    "unconfirmed_days",
-    "shortfall",
-    "min_sale_cents",
-    "max_base_cents",
-    "max_award_units",
-    "daily_award_units",
-)
+POLICY: Final = tuple(f.name for f in fields(Policy) if f.name not in {"valid_from", "recorded_at"})
 """What a policy says, by its names."""
 
 

@@ -39,11 +39,15 @@ def stored_keys(vault: Vault, conn: Connection, programme_id: str) -> ProgrammeK
 
 def programme_row(conn: Connection, programme_id: str) -> dict[str, Any]:
     """Return the stored row of a programme, with its newest `policy`. Refuses (`UnknownProgramme`) a foreign id."""
+    return _with_policies(conn, [_stored(conn, programme_id)])[0]
+
+
+def _stored(conn: Connection, programme_id: str) -> dict[str, Any]:
     query = select(t.programme).where(t.programme.c.programme_id == programme_id)
     row = conn.execute(query).mappings().one_or_none()
     if row is None:
         raise UnknownProgramme(programme_id)
-    return _with_policies(conn, [dict(row)])[0]
+    return dict(row)
 
 
 def programmes(conn: Connection, after_id: str | None, limit: int) -> list[dict[str, Any]]:
@@ -85,14 +89,8 @@ def campaigns(conn: Connection, programme_id: str, after_id: str | None, limit: 
 
 def load_book(conn: Connection, programme_id: str) -> Book:
     """Return the settings of a programme as stored now."""
-    row = (
-        conn.execute(select(t.programme).where(t.programme.c.programme_id == programme_id))
-        .mappings()
-        .one_or_none()
-    )
-    if row is None:
-        raise UnknownProgramme(programme_id)
-    programme = programme_of(dict(row))
+    row = _stored(conn, programme_id)
+    programme = _programme(row)
     categories: dict[str, tuple[Category, ...]] = {}
     for version in _rows(conn, t.category, programme_id):
         category = Category(
@@ -119,8 +117,7 @@ def load_book(conn: Connection, programme_id: str) -> Book:
     )
 
 
-def programme_of(row: Mapping[str, Any]) -> Programme:
-    """Return the programme that a stored row describes."""
+def _programme(row: Mapping[str, Any]) -> Programme:
     return Programme(
         id=row["programme_id"],
         name=row["name"],

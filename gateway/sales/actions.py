@@ -15,6 +15,7 @@ from gateway.context import Context
 from gateway.ledger import actions as ledger
 from gateway.ledger import queries as ledger_queries
 from gateway.ledger.queries import MemberRef
+from gateway.members.queries import identities
 from gateway.programmes.queries import book as book_of
 from gateway.sales import queries, records
 from gateway.sales.desk import Desk
@@ -141,9 +142,9 @@ def _derive(
     """Return what `dossiers` say and what their sales should earn; reads, decides, and writes nothing."""
     said, sale_of = _converge(context, conn, dossiers, books)
     owners = {(d.scope[0], sale.owner) for d, sale in said.values() if sale.owner is not None}
-    identities = queries.identities_of(conn, owners)
+    known = identities(conn, owners)
     sales = {
-        sale_id: conclude(sale, sale_id, d, identities.get((d.scope[0], sale.owner or "")), books[d.scope[0]])
+        sale_id: conclude(sale, sale_id, d, known.get((d.scope[0], sale.owner or "")), books[d.scope[0]])
         for sale_id, (d, sale) in said.items()
     }
     neighbours = _neighbours(conn, sales, dossiers, books)

@@ -94,12 +94,6 @@ def has_coverage(conn: Connection, programme_id: str) -> bool:
     return conn.execute(query).first() is not None
 
 
-def identities_of(conn: Connection, owners: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row]:
-    """Return the identities of (programme id, owner) pairs that are registered."""
-    found = rows.fetch(conn, t.identity, ("programme_id", "document_index"), owners)
-    return {(row["programme_id"], row["document_index"]): row for row in found}
-
-
 def memberships_of(conn: Connection, members: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[Row]]:
     """Return the category history of (programme id, member id) pairs."""
     history: dict[tuple[str, str], list[Row]] = {}

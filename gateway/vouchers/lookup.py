@@ -3,9 +3,9 @@
 A typo never gets as far as the look-up; a keypad code leads to a voucher only with its holder's document.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from gateway.context import Context
 from gateway.members.queries import identities
@@ -98,51 +98,46 @@ def find(conn: Connection, keyed: Sequence[Keyed]) -> list[Found | Mistyped]:
     Refused, as `Mistyped`: a QR that the programme did not sign; it leads nowhere. Right or wrong, a code
     costs the same questions.
     """
-    hashes = [_hash(keys, item.typed) for keys, item in keyed]
-    vouchers = _vouchers(
-        conn, [(item, code_hash) for (_, item), code_hash in zip(keyed, hashes, strict=True)]
+    places = [_place(keys, item) for keys, item in keyed]
+    vouchers = _vouchers(conn, [place.voucher for place in places if place.voucher is not None])
+    known = identities(conn, {place.holder for place in places if place.holder is not None})
+    holders = {at: str(row["member_id"]) for at, row in known.items()}
+    return [_judged(place, vouchers, holders) for place in places]
+
+
+class _Place(NamedTuple):
+    """Where a code leads: a voucher by (programme id, column, hash), a holder by (programme id, blind index)."""
+
+    voucher: tuple[str, str, str] | None
+    holder: tuple[str, str] | None
+
+
+def _place(keys: ProgrammeKeys, item: Sought) -> _Place:
+    code_hash, document = _hash(keys, item.typed), item.typed.document
+    return _Place(
+        None if code_hash is None else (item.programme_id, item.typed.column, code_hash),
+        None if document is None else (item.programme_id, keys.blind_index(document)),
     )
-    holders = _holders(conn, keyed)
-    return [
-        Mistyped()
-        if code_hash is None
-        else _judged(
-            item,
-            vouchers.get((item.programme_id, item.typed.column, code_hash)),
-            holders.get(_holder(keys, item)),
-        )
-        for (keys, item), code_hash in zip(keyed, hashes, strict=True)
-    ]
 
 
-def _judged(item: Sought, row: Row | None, member_id: str | None) -> Found:
-    if item.typed.document is None:
-        return Found(row, trusted=False)
-    holds = row is not None and row["member_id"] == member_id
-    return Found(row if holds else None, holds)
-
-
-def _vouchers(
-    conn: Connection, wanted: Sequence[tuple[Sought, str | None]]
-) -> dict[tuple[str, str, str], Row]:
-    """Return vouchers by programme, column and hash."""
+def _vouchers(conn: Connection, places: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], Row]:
     found: dict[tuple[str, str, str], Row] = {}
-    for column in sorted({item.typed.column for item, _ in wanted}):
-        at = [(i.programme_id, h) for i, h in wanted if h is not None and i.typed.column == column]
-        found |= {(row["programme_id"], column, row[column]): row for row in vouchers_by(conn, column, at)}
+    for column in sorted({column for _, column, _ in places}):
+        wanted = [(programme_id, code_hash) for programme_id, of, code_hash in places if of == column]
+        found |= {(r["programme_id"], column, r[column]): r for r in vouchers_by(conn, column, wanted)}
     return found
 
 
-def _holders(conn: Connection, keyed: Sequence[Keyed]) -> dict[tuple[str, str] | None, str]:
-    """Return the members whom documents name, by programme and blind index."""
-    wanted = {at for keys, item in keyed if (at := _holder(keys, item)) is not None}
-    found = identities(conn, wanted)
-    return {(row["programme_id"], row["document_index"]): row["member_id"] for row in found}
-
-
-def _holder(keys: ProgrammeKeys, item: Sought) -> tuple[str, str] | None:
-    document = item.typed.document
-    return None if document is None else (item.programme_id, keys.blind_index(document))
+def _judged(
+    place: _Place, vouchers: Mapping[tuple[str, str, str], Row], holders: Mapping[tuple[str, str], str]
+) -> Found | Mistyped:
+    if place.voucher is None:
+        return Mistyped()
+    row = vouchers.get(place.voucher)
+    if place.holder is None:
+        return Found(row, trusted=False)
+    holds = row is not None and row["member_id"] == holders.get(place.holder)
+    return Found(row if holds else None, holds)
 
 
 def _hash(keys: ProgrammeKeys, typed: Typed) -> str | None:

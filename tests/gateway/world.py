@@ -18,7 +18,7 @@ from adapters.erp.generic.connector import connector as generic
 from adapters.stone.connector import connector as stone
 from contracts.connector import AnyConnector
 from contracts.documents import tax_id
-from contracts.facts import AnyFact, Trust
+from contracts.facts import AnyFact, Customer, Key, PaymentEvidence, Trust
 from gateway import enrolment
 from gateway.access import PROGRAMME_SCOPES, Principal, Scope
 from gateway.catalogue import Catalogue
@@ -41,6 +41,7 @@ from gateway.store import rows
 from gateway.store import tables as t
 from gateway.store.engine import Store
 from gateway.transport import JwksCache, Transport
+from gateway.verification import Report, verify
 from loyalty import invariants
 from loyalty.accounts import Account
 from loyalty.invariants import Books, Entry, Held, Issued
@@ -98,6 +99,12 @@ class World:
             *club.partner_rows(partner_id, store_id, rates, funding),
         )  # fmt: skip
         return club
+
+    async def is_sound(self) -> Report:
+        """Check every promise of the ledger, each sale concluded again; return what was looked at."""
+        report = await self.hub.read(lambda conn: verify(self.hub.context, conn))
+        assert report.sound, report.breaches
+        return report
 
     async def read(self, table: Table, **where: object) -> list[dict[str, Any]]:
         """Return the rows of `table` whose columns equal `where`."""
@@ -298,3 +305,17 @@ def _lay(
 def later(days: float = 0, **more: float) -> datetime:
     """Return an instant after `NOW`."""
     return NOW + timedelta(days=days, **more)
+
+
+def card_sale(cpf: str, number: int, sold_at: datetime, **more: Any) -> PaymentEvidence:
+    """Return what a vendor says of a credit sale of R$ 10.00, or of what `more` makes of it."""
+    told = {
+        "keys": (Key("stone:atk", f"5100000000000{number}"),),
+        "merchant_ref": MERCHANT,
+        "method": "credit",
+        "captured_cents": 1000,
+        "sold_at": sold_at,
+        "as_of": sold_at,
+        "customer": Customer(document=cpf),
+    }
+    return PaymentEvidence.model_validate(told | more)
