@@ -1,8 +1,8 @@
 """`python -m bench`: webhook to committed award over HTTP, against the raw database writing the same rows.
 
 Four claims, each a ratio of one run: throughput at 64 connections, commits per sale, one partner against
-many, and how long a sale that comes alone takes. Beside the last stands what an answer takes that does
-nothing: the part of it that no ledger can be blamed for.
+many, and how long a sale that comes alone takes. On SQLite, beside the last stands the least that it could
+take: everything but the work (`bench.bare`).
 """
 
 import argparse
@@ -17,7 +17,6 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ from contracts.signatures import HmacFields
 from gateway.settings import Settings
 
 CONNECTIONS, LONE, TURN = 64, 1_000, 100
-_EMPTY = b"GET /livez HTTP/1.1\r\nhost: bench\r\n\r\n"
 _SIGNATURE = HmacFields((SECRET.encode(),))
 
 
@@ -71,10 +69,13 @@ def _load(port: int, connections: int, requests: Sequence[bytes]) -> dict[str, A
     return found
 
 
+SERVE = ("gateway.cli", "serve", "--port", "0", "--json")
+
+
 @contextmanager
-def _served(environ: dict[str, str]) -> Iterator[int]:
-    """Run the real server as its own process; yield its port."""
-    command = [sys.executable, "-m", "gateway.cli", "serve", "--port", "0", "--json"]
+def served(environ: dict[str, str], *module: str) -> Iterator[int]:
+    """Run a module that serves, with its arguments, as its own process; yield its port."""
+    command = [sys.executable, "-m", *module]
     process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)  # noqa: S603
     try:
         assert process.stdout is not None
@@ -102,7 +103,7 @@ def measure(database: Database, sales: int) -> dict[str, Any]:
             "PONTE_LOG_LEVEL": "error",
         }
         seeded = seed(Settings.read(environ), partners=50, members=5_000)
-        with _served(environ) as port:
+        with served(environ, *SERVE) as port:
             _load(port, CONNECTIONS, _requests(seeded, 0, 500, 50))
             database.settle()
             before = _commits(port)
@@ -113,7 +114,7 @@ def measure(database: Database, sales: int) -> dict[str, Any]:
             best, counts = _unhindered(database, written[: sales // 2])
             turns = _in_turn(port, database, _requests(seeded, 500 + 2 * sales, LONE, 50), written)
     rate = sales / spread["elapsed"]
-    lone, alone, empty = (statistics.median(seconds) for seconds in turns)
+    lone, alone, *bare = (statistics.median(seconds) for seconds in turns if seconds)
     raw_rate = len(best.seconds) / best.elapsed
     return {
         "database": database.name,
@@ -125,9 +126,8 @@ def measure(database: Database, sales: int) -> dict[str, Any]:
         "p99_ms_at_64": round(1000 * statistics.quantiles(spread["seconds"], n=100)[98], 1),
         "lone_p50_ms": round(1000 * lone, 2),
         "raw_p50_ms": round(1000 * alone, 2),
-        "empty_p50_ms": round(1000 * empty, 2),
         "lone_ratio": round(lone / alone, 2),
-        "empty_ratio": round(empty / alone, 2),
+        **{"bare_ratio": round(seconds / alone, 2) for seconds in bare},
         "rows_per_sale": {table: round(count / len(best.seconds), 2) for table, count in counts.items()},
     }
 
@@ -150,23 +150,42 @@ def _writer(
 def _unhindered(database: Database, sales: Sequence[raw.Sale]) -> tuple[raw.Written, dict[str, int]]:
     """Write `sales` as fast as one commit per sale allows; return that, and the rows of each table."""
     with _writer(database, sales[0], 16, asking=False) as writer:
+        writer.know(sales)
         return writer.write(sales), writer.counts()
 
 
 def _in_turn(
     port: int, database: Database, requests: Sequence[bytes], sales: Sequence[raw.Sale]
 ) -> tuple[list[float], list[float], list[float]]:
-    """Return how long each took that came alone, a few of each in turn: sale, raw sale, answer without work."""
+    """Return how long each took that came alone, a few of each in turn: sale, raw sale, everything but the work."""
     lone: list[float] = []
     alone: list[float] = []
-    empty: list[float] = []
-    with _writer(database, sales[0], 1, asking=True) as writer:
-        left = iter(sales[len(sales) // 2 :])
+    bare: list[float] = []
+    left, stand_ready = sales[len(sales) // 2 :], sales[-len(requests) :]
+    with _writer(database, sales[0], 1, asking=True) as writer, _bare(database, stand_ready) as bare_port:
+        writer.know(left)
         for first in range(0, len(requests), TURN):
-            lone += _load(port, 1, requests[first : first + TURN])["seconds"]
-            alone += writer.write(list(islice(left, TURN))).seconds
-            empty += _load(port, 1, [_EMPTY] * TURN)["seconds"]
-    return lone, alone, empty
+            asked = requests[first : first + TURN]
+            lone += _load(port, 1, asked)["seconds"]
+            alone += writer.write(left[first : first + TURN]).seconds
+            if bare_port is not None:
+                bare += _load(bare_port, 1, asked)["seconds"]
+    return lone, alone, bare
+
+
+@contextmanager
+def _bare(database: Database, sales: Sequence[raw.Sale]) -> Iterator[int | None]:
+    """Serve `sales` without any work on a SQLite file of its own; yield the port, or `None` on PostgreSQL."""
+    if database.name != "sqlite":
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file, stand_ready = Path(folder, "bare.db"), Path(folder, "sales")
+        with raw.sqlite_writer(file, sales[0], asking=False) as writer:
+            writer.know(sales)
+        stand_ready.write_bytes(pickle.dumps(list(sales)))
+        with served(dict(os.environ), "bench.bare", f"sqlite:///{file}", str(stand_ready)) as port:
+            yield port
 
 
 def main() -> None:

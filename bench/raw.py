@@ -100,8 +100,11 @@ def sqlite_sales(path: Path, most: int) -> list[Sale]:
 
 
 class Writer(NamedTuple):
-    """A fresh database: `write` takes sales, one commit each, and `counts` returns the rows of each table."""
+    """A fresh database: `know` lays the owners of sales, who stood there before them, `write` takes sales, one
+    commit each, and `counts` returns the rows of each table.
+    """
 
+    know: Callable[[Sequence[Sale]], None]
     write: Callable[[Sequence[Sale]], Written]
     counts: Callable[[], dict[str, int]]
 
@@ -113,23 +116,20 @@ def sqlite_writer(path: Path, like: Sale, *, asking: bool) -> Iterator[Writer]:
     conn = sqlite3.connect(path, isolation_level=None)
     conn.execute("PRAGMA journal_mode=WAL")
     conn.execute("PRAGMA synchronous=FULL")
-    inserts, identity, questions, add = _statements(like, lambda _: "?")
+    texts = sqlite_statements(like)
+
+    def know(sales: Sequence[Sale]) -> None:
+        conn.execute("BEGIN")
+        conn.executemany(texts.identity, [sale.identity for sale in sales])
+        conn.execute("COMMIT")
 
     def write(sales: Sequence[Sale]) -> Written:
-        conn.execute("BEGIN")
-        conn.executemany(identity, [sale.identity for sale in sales])
-        conn.execute("COMMIT")
         seconds = []
         started = time.perf_counter()
         for sale in sales:
             begun = time.perf_counter()
             conn.execute("BEGIN IMMEDIATE")
-            for question, asked in zip(questions, sale.asked, strict=True) if asking else ():
-                conn.execute(question, asked).fetchall()
-            for table, values in sale.rows:
-                conn.execute(inserts[table], values)
-            for values in sale.balances:
-                conn.execute(add, values)
+            put(conn, texts, sale, asking=asking)
             conn.execute("COMMIT")
             seconds.append(time.perf_counter() - begun)
         return Written(seconds, time.perf_counter() - started)
@@ -138,18 +138,35 @@ def sqlite_writer(path: Path, like: Sale, *, asking: bool) -> Iterator[Writer]:
         return {t: conn.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in TABLES}  # noqa: S608
 
     with closing(conn):
-        yield Writer(write, counts)
+        yield Writer(know, write, counts)
 
 
-class _Statements(NamedTuple):
+class Statements(NamedTuple):
+    """Every text with the marks of one driver."""
+
     inserts: dict[str, str]
     identity: str
     questions: list[str]
     add: str
 
 
-def _statements(sale: Sale, mark: Callable[[int], str]) -> _Statements:
-    """Return every text with the marks of a driver, by their place from 1."""
+def put(conn: sqlite3.Connection, texts: Statements, sale: Sale, *, asking: bool) -> None:
+    """Write one sale within a transaction; `asking` first what a sale that comes alone must ask."""
+    for question, asked in zip(texts.questions, sale.asked, strict=True) if asking else ():
+        conn.execute(question, asked).fetchall()
+    for table, values in sale.rows:
+        conn.execute(texts.inserts[table], values)
+    for values in sale.balances:
+        conn.execute(texts.add, values)
+
+
+def sqlite_statements(like: Sale) -> Statements:
+    """Return the texts for SQLite, for sales whose rows are `like`."""
+    return _statements(like, lambda _: "?")
+
+
+def _statements(sale: Sale, mark: Callable[[int], str]) -> Statements:
+    """Return every text; `mark` writes the mark of a value by its place from 1."""
 
     def marks(row: Sequence[Any]) -> list[str]:
         return [mark(n) for n in range(1, len(row) + 1)]
@@ -157,7 +174,7 @@ def _statements(sale: Sale, mark: Callable[[int], str]) -> _Statements:
     def insert(table: str, row: Sequence[Any]) -> str:
         return f"INSERT INTO {table} VALUES ({', '.join(marks(row))})"  # noqa: S608 -- table names are ours
 
-    return _Statements(
+    return Statements(
         inserts={table: insert(table, row) for table, row in sale.rows},
         identity=f"{insert('identity', sale.identity)} ON CONFLICT DO NOTHING",
         questions=[q.format(*marks(asked)) for q, asked in zip(_QUESTIONS, sale.asked, strict=True)],
@@ -189,8 +206,10 @@ def postgres_writer(dsn: str, like: Sale, connections: int, *, asking: bool) -> 
     upgrade(dsn.replace("postgresql://", "postgresql+asyncpg://"))
     texts = _statements(like, lambda n: f"${n}")
 
-    async def write(sales: Sequence[Sale]) -> Written:
+    async def know(sales: Sequence[Sale]) -> None:
         await conns[0].executemany(texts.identity, [sale.identity for sale in sales])
+
+    async def write(sales: Sequence[Sale]) -> Written:
         left, seconds = iter(sales), list[float]()
         started = time.perf_counter()
         await asyncio.gather(*(_write_each(conn, texts, left, seconds, asking=asking) for conn in conns))
@@ -202,14 +221,18 @@ def postgres_writer(dsn: str, like: Sale, connections: int, *, asking: bool) -> 
     with _runner() as runner:
         conns = [runner.run(asyncpg.connect(dsn)) for _ in range(connections)]
         try:
-            yield Writer(lambda sales: runner.run(write(sales)), lambda: runner.run(counts()))
+            yield Writer(
+                know=lambda sales: runner.run(know(sales)),
+                write=lambda sales: runner.run(write(sales)),
+                counts=lambda: runner.run(counts()),
+            )
         finally:
             for conn in conns:
                 runner.run(conn.close())
 
 
 async def _write_each(
-    conn: Any, texts: _Statements, left: Iterator[Sale], seconds: list[float], *, asking: bool
+    conn: Any, texts: Statements, left: Iterator[Sale], seconds: list[float], *, asking: bool
 ) -> None:
     """Write sales of `left` over one connection until none is left."""
     inserts = {table: await conn.prepare(text) for table, text in texts.inserts.items()}

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import uvloop
 
-from bench.__main__ import CONNECTIONS, _served
+from bench.__main__ import CONNECTIONS, SERVE, served
 from bench.databases import Database, opened
 from bench.seed import seed
 from gateway.access import PROGRAMME_SCOPES, Principal
@@ -134,7 +134,7 @@ def measure(database: Database, vouchers: int) -> dict[str, Any]:
         database.settle()
         wanted = [{"code": c, "partner_id": PARTNER, "order_cents": 10_000} for _, c, _ in till.vouchers]
         orders = [{**order, "order_ref": f"o-{n}"} for n, order in enumerate(wanted)]
-        with _served(environ) as port:
+        with served(environ, *SERVE) as port:
             quoted = _load(port, _requests(till, "quote", wanted[:vouchers]), 200)
             held = _load(port, _requests(till, "reserve", orders[:vouchers]), 201)
             uses = [{"use_id": use_id} for use_id in _uses(database)]

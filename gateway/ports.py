@@ -21,7 +21,8 @@ system_stopwatch: Stopwatch = time.perf_counter
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = tuple(high + low for high in _DIGITS for low in _DIGITS)
-_SHIFTS = tuple(range(120, -1, -10))
+_SHIFTS = tuple(range(110, -1, -10))
+_LAST_PAIR = 10
 _ENTROPY_BITS = 80
 
 
@@ -59,6 +60,8 @@ class Ids:
         self._clock = clock
         self._entropy = entropy
         self._last = 0
+        self._high = -1
+        self._begun = ""
         self._lock = threading.Lock()
 
     def new(self, prefix: str) -> str:
@@ -74,8 +77,11 @@ class Ids:
                 self._last = milliseconds << _ENTROPY_BITS | fresh
             else:
                 self._last += 1
-            number = self._last
-        return prefix + "_" + "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+            high, low = self._last >> _LAST_PAIR, self._last & 1023
+            if high != self._high:  # most differ from the one before in their last pair only
+                self._high = high
+                self._begun = "_" + "".join([_PAIRS[high >> shift & 1023] for shift in _SHIFTS])
+            return prefix + self._begun + _PAIRS[low]
 
     def number63(self) -> int:
         """Return an unguessable positive 63-bit integer, such as the order id that a terminal carries."""

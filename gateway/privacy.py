@@ -211,4 +211,5 @@ def _unwrapped(wrapping: bytes, wrapped: bytes) -> bytes:
 
 
 def _month_of(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m")
+    at = at.astimezone(UTC)
+    return f"{at.year}-{at.month:02}"

@@ -5,7 +5,6 @@ PostgreSQL a set travels as arrays (`unnest`), and writes wait for one another: 
 statement, before anything is read or committed. On SQLite a set is one `executemany` or one `json_each`.
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -13,6 +12,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from pydantic_core import to_json
 from sqlalchemy import BigInteger, Boolean, Connection, Dialect, Integer, LargeBinary, Table
 from sqlalchemy.exc import DBAPIError
 
@@ -244,7 +244,7 @@ def fetch(
             conn, text, wanted[0] if len(wanted) == 1 else [*map(list, zip(*wanted, strict=True))]
         )
     else:
-        found = _sqlite(conn).execute(text, wanted[0] if len(wanted) == 1 else (json.dumps(wanted),))
+        found = _sqlite(conn).execute(text, wanted[0] if len(wanted) == 1 else (to_json(wanted).decode(),))
     rows = [dict(zip(shape.names, row, strict=True)) for row in found]
     for name, result in shape.results:
         for row in rows:
