@@ -37,23 +37,26 @@ Word = Annotated[str | None, BeforeValidator(_word)]
 DocumentText = Annotated[str | None, BeforeValidator(_document)]
 """What may be a CPF or CNPJ, from a field that holds anything: blanks are none."""
 
+AMBIGUOUS = "body: ambiguous_json"
+"""Why a document is malformed that some parsers read and others do not, or do not read alike."""
+
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def parse(model: type[M], body: bytes) -> M:
     """Return what the JSON in `body` says, as `model`; refused as `Malformed`, naming the first fault.
 
-    Refused too, wherever it stands: what two parsers read differently or a database cannot keep, which is
-    a repeated key, NaN and infinities, a lone surrogate, NUL and invalid UTF-8.
+    Refused too, as `AMBIGUOUS` and wherever it stands: what two parsers read differently or a database cannot
+    keep, which is a repeated key, NaN and infinities, a lone surrogate, NUL and invalid UTF-8.
     """
     try:
         said = model.model_validate_json(body)
     except ValidationError as error:
-        raise Malformed(_first_fault(error)) from None
+        raise Malformed(AMBIGUOUS if _is_ambiguous(body) else _first_fault(error)) from None
     try:
         _refuse_ambiguous(body)
     except ValueError:
-        raise Malformed("body: ambiguous_json") from None
+        raise Malformed(AMBIGUOUS) from None
     return said
 
 
@@ -67,7 +70,7 @@ def parse_exact(model: type[M], body: bytes) -> M:
         _refuse_ambiguous(body)
         said = json.loads(body, parse_float=Decimal, parse_int=Decimal)
     except ValueError:
-        raise Malformed("body: json_invalid") from None
+        raise Malformed(AMBIGUOUS if _is_ambiguous(body) else "body: json_invalid") from None
     try:
         return model.model_validate(said)
     except ValidationError as error:
@@ -81,6 +84,19 @@ def _first_fault(error: ValidationError) -> str:
     # Only our own validators answer `value_error`, and they repeat no value.
     why = fault["msg"] if fault["type"] == "value_error" else fault["type"]
     return f"{'.'.join(map(str, place)) or 'body'}: {why}"
+
+
+def _is_ambiguous(body: bytes) -> bool:
+    """Return whether the most lenient reader takes for JSON what we refuse; what nobody reads is not JSON."""
+    try:
+        _refuse_ambiguous(body)
+    except ValueError:
+        try:
+            json.loads(body.decode("utf-8-sig", "surrogateescape"), strict=False)
+        except (ValueError, RecursionError):
+            return False
+        return True
+    return False
 
 
 def _refuse_ambiguous(body: bytes) -> None:

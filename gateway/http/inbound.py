@@ -14,6 +14,7 @@ from contracts.errors import Forged, Malformed, RetryLater
 from contracts.http import Delivery
 from contracts.plans import is_steps
 from contracts.signatures import RS256, UnknownKey
+from contracts.wire import AMBIGUOUS
 from gateway import intake
 from gateway.cards import forbidden_card_field, may_hold_card_data
 from gateway.edge import Receive, Scope, headers_of, strict_json, whole_body
@@ -32,11 +33,15 @@ DEFECTS = frozenset({"connector_bug", "intake_bug"})
 _SECRET_WORDS = ("sign", "hmac", "secret", "token", "key", "auth", "nonce", "forward", "real-ip")
 _HEADER_MAX = 256
 
+_AMBIGUOUS_TEXT = "O JSON não é lido igual por todos: chave repetida, NaN ou texto inválido. Nada foi creditado."
+
 _JSON = (b"content-type", b"application/json")
 
 
 async def deliver(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one delivery: 200 applied or greeted, 202 kept, 401 forged, 422 card data, 503 busy."""
+    """Answer one delivery: 200 applied or greeted, 202 kept, 400 kept but no JSON to all, 401 forged, 422 card
+    data, 503 busy.
+    """
     if scope["method"] != "POST":
         raise Problem("method_not_allowed", headers={"allow": "POST"})
     installed = await hub.installed(scope["path"].removeprefix("/in/").partition("/")[0])
@@ -100,7 +105,12 @@ async def _understand(
         hub.metrics.forged(slug)
         raise Problem("unauthenticated") from None
     except Malformed as malformed:
-        return await _keep(hub, installed, delivery, "parked", malformed.why)
+        kept = await _keep(hub, installed, delivery, "parked", malformed.why)
+        if (
+            malformed.why == AMBIGUOUS
+        ):  # no connector that we could mend will ever read it: the sender must know
+            raise Problem("malformed_json", detail=_AMBIGUOUS_TEXT) from None
+        return kept
     except Exception as bug:  # noqa: BLE001 -- whatever escapes a connector is a bug of that connector
         hub.metrics.bug(slug)
         _log.exception("connector bug", installation=installed.installation_id, kind=type(bug).__name__)
@@ -171,7 +181,8 @@ async def _keep(
     except Unavailable:
         raise Problem.busy(5) from None
     hub.metrics.delivery(installed.connector.slug, state)
-    return 202, {"outcome": state, "delivery_id": delivery_id}
+    told = {} if reason is None else {"reason": reason}
+    return 202, {"outcome": state, "delivery_id": delivery_id, **told}
 
 
 def told_headers(headers: Mapping[str, str]) -> dict[str, str]:

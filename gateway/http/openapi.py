@@ -52,10 +52,11 @@ class Greeted(Shown):
 
 
 class KeptForLater(Shown):
-    """Kept: `waiting` for questions to the vendor, or `parked` because nobody understands it yet."""
+    """Kept: `waiting` for questions to the vendor, or `parked` because nobody understands it yet, and why."""
 
     outcome: Literal["parked", "waiting"]
     delivery_id: str
+    reason: str | None = None
 
 
 class Reserved(Shown):
@@ -156,7 +157,7 @@ LANES: Final[tuple[Lane, ...]] = (
         "post", "/in/{installation_id}", "deliver",
         "Take a vendor's delivery, signed as the installation's config says; its connector reads the bytes.",
         {200: (Delivered, Greeted), 202: (KeptForLater,)},
-        ("unauthenticated", "not_found", "forbidden_card_data", "busy"),
+        ("malformed_json", "unauthenticated", "not_found", "forbidden_card_data", "busy"),
     ),
     Lane(
         "post", "/v1/terminal/reservations", "terminal_reserve", "Give a CPF a number that the payment will carry.",

@@ -239,6 +239,7 @@ async def test_f15_a_batch_with_a_bad_item_is_parked_whole_and_its_correction_do
         await sender.tell(good[0])
         bad = await sender.send(body_of(*good, sender.payment(ref="bad", captured_cents=-1)))
         assert (bad.status_code, bad.json()["outcome"]) == (202, "parked")
+        assert bad.json()["reason"] == "facts.3.payment.captured_cents: greater_than_equal"
         assert await sender.club.units() == {ANA: 70}
         corrected = await sender.tell(*good, sender.payment(ref="bad", cents=1))
         assert [sale["units"] for sale in corrected["sales"]] == [70, 70, 70, 0]

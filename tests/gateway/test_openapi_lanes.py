@@ -118,6 +118,7 @@ async def _in_its_own_way(door: Door) -> None:
     match door.lane.name:
         case "deliver":
             await door.ask(content=b"nobody understands this")
+            await door.ask(content=b'{"facts": [], "facts": []}')
             await door.ask(door.body, path="/in/ins_nobody")
         case "terminal_reserve":
             await door.ask({**door.body, "cpf": "111.111.111-11"})
