@@ -33,7 +33,9 @@ DEFECTS = frozenset({"connector_bug", "intake_bug"})
 _SECRET_WORDS = ("sign", "hmac", "secret", "token", "key", "auth", "nonce", "forward", "real-ip")
 _HEADER_MAX = 256
 
-_AMBIGUOUS_TEXT = "O JSON não é lido igual por todos: chave repetida, NaN ou texto inválido. Nada foi creditado."
+_AMBIGUOUS_TEXT = (
+    "O JSON não é lido igual por todos: chave repetida, NaN ou texto inválido. Nada foi creditado."
+)
 
 _JSON = (b"content-type", b"application/json")
 
