@@ -382,7 +382,9 @@ def list_keys(*, programme: Programme = None, json: Json = False) -> None:
     from gateway.commands.startup import settings_of
 
     with _plainly():
-        work_on.show(settings_of(os.environ, quiet=True), programme_id=programme, as_json=json)
+        work_on.show(
+            settings_of(os.environ, quiet=True, starting=False), programme_id=programme, as_json=json
+        )
 
 
 @keys.command("revoke")
@@ -398,7 +400,10 @@ def revoke_key(
 
     with _plainly():
         work_on.revoke(
-            settings_of(os.environ, quiet=True), key_id=key_id, programme_id=programme, as_json=json
+            settings_of(os.environ, quiet=True, starting=False),
+            key_id=key_id,
+            programme_id=programme,
+            as_json=json,
         )
 
 

@@ -15,9 +15,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.catalogue import Catalogue, CatalogueRefused
+from gateway.custody import check_key
 from gateway.ledger.queries import latest_learned_at
-from gateway.ports import Clock
-from gateway.settings import Settings, SettingsRefused, connectors_dir
+from gateway.ports import Clock, system_entropy
+from gateway.privacy import Vault
+from gateway.settings import NeverStarted, Settings, SettingsRefused, connectors_dir
+from gateway.store import Connection
 from gateway.store.engine import open_database
 from gateway.store.outages import DatabaseHeld, DatabaseRefused
 from gateway.store.snapshot import snapshot, sqlite_file
@@ -43,16 +46,15 @@ async def examine(environ: Mapping[str, str], clock: Clock) -> list[Finding]:
     """Return every finding; what depends on settings that cannot be read is left out."""
     findings = [_python(), _packages(), _connectors(environ), _zones(), _sane_clock(clock())]
     try:
-        settings = Settings.read(environ)
+        settings = Settings.read(environ, starting=False)
+    except NeverStarted as fresh:
+        return [*findings, Finding("settings", right=True, sentence=str(fresh)), _space(fresh.data_dir)]
     except SettingsRefused as refused:
         return [*findings, Finding("settings", right=False, sentence=str(refused))]
     findings += [
         Finding("settings", right=True, sentence=f"Data in {settings.data_dir}."),
         _space(settings.data_dir),
     ]
-    file = sqlite_file(settings.database_url)
-    if file is not None and not file.exists():
-        return [*findings, Finding("database", right=True, sentence="None yet: `ponte serve` creates it.")]
     return [*findings, *[found async for found in _database(settings, clock())]]
 
 
@@ -110,7 +112,8 @@ def _sane_clock(now: datetime) -> Finding:
 
 
 def _space(folder: Path) -> Finding:
-    free = shutil.disk_usage(folder).free
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(there).free
     right = free >= FREE_BYTES_MIN
     return Finding(
         "disk", right, f"{free // 1024**2} MiB free{'.' if right else '; at least 256 are needed.'}"
@@ -118,12 +121,22 @@ def _space(folder: Path) -> Finding:
 
 
 async def _database(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
+    vault = Vault(settings.master_key, system_entropy)
+
+    def looked(conn: Connection) -> datetime | None:
+        check_key(vault, conn)
+        return latest_learned_at(conn)
+
     try:
-        learned_at = await snapshot(settings.database_url, latest_learned_at)
+        file = sqlite_file(settings.database_url)
+        if file is not None and not file.exists():
+            yield Finding("database", right=True, sentence="None yet: `ponte serve` creates it.")
+            return
+        learned_at = await snapshot(settings.database_url, looked)
     except DatabaseRefused as refused:
         yield Finding("database", right=False, sentence=str(refused))
         return
-    yield Finding("database", right=True, sentence="Reached, and its schema is this version's.")
+    yield Finding("database", right=True, sentence="Reached; its schema is this version's, its key ours.")
     if learned_at is not None and learned_at > now + CLOCK_SLACK:
         yield Finding(
             "clock", right=False, sentence=f"Behind the ledger, which learned something at {learned_at}."

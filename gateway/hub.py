@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from gateway import custody
 from gateway.catalogue import Catalogue
 from gateway.context import ANY_PROGRAMME, Context
 from gateway.installations import queries as installations
@@ -103,7 +104,9 @@ async def open_hub(
     store.on_rollback.append(context.memory.clear)
     metrics.queue_depth(lambda: store.waiting)
     try:
-        yield Hub(settings, context, store, transport, JwksCache(transport, clock), metrics)
+        hub = Hub(settings, context, store, transport, JwksCache(transport, clock), metrics)
+        await hub.submit(custody.hold, None)
+        yield hub
     finally:
         await store.close()
         await transport.close()

@@ -9,7 +9,7 @@ import ipaddress
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
@@ -20,6 +20,7 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MASTER_KEY_BYTES = 32
+_KEY_FILE = "master.key"
 _POSTGRES = "postgresql+asyncpg://"
 _KEY_WARNING = (
     "A new master key was written to {path}. Back it up now, apart from the database: "
@@ -29,6 +30,16 @@ _KEY_WARNING = (
 
 class SettingsRefused(ValueError):
     """The hub does not start; the text says which setting, why, and what to do. It never repeats a secret."""
+
+
+class NeverStarted(SettingsRefused):
+    """There is no master key yet: a hub was never started with these settings."""
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(
+            f"No hub was started in {data_dir} yet: `ponte serve` makes its key and its database."
+        )
+        self.data_dir = data_dir
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +66,19 @@ class Settings:
     notices: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, environ: Mapping[str, str], entropy: Entropy = system_entropy) -> "Settings":
+    def read(
+        cls, environ: Mapping[str, str], entropy: Entropy = system_entropy, *, starting: bool = True
+    ) -> "Settings":
         """Return the settings in `environ`; creates the data folder and, at first start, the key file.
 
-        Refuses (`SettingsRefused`) whatever is malformed, and a missing, wrong or readable-by-others key.
+        Refuses (`SettingsRefused`) whatever is malformed, and a missing, damaged or readable-by-others key.
+        Whoever is not `starting` a hub creates nothing, and without a key hears `NeverStarted`.
         """
         data_dir = Path(environ.get("PONTE_DATA_DIR") or "ponte-data").absolute()
-        _make_private_folder(data_dir)
-        database_url = _database_url(environ.get("DATABASE_URL", ""), data_dir)
-        master_key, notices = _master_key(environ.get("PONTE_MASTER_KEY", ""), data_dir, entropy)
-        return cls(
+        told = cls(
             data_dir=data_dir,
-            database_url=database_url,
-            master_key=master_key,
-            notices=notices,
+            database_url=_database_url(environ.get("DATABASE_URL", ""), data_dir),
+            master_key=b"",
             host=environ.get("PONTE_HOST") or "127.0.0.1",
             port=_integer(environ, "PONTE_PORT", 8000, 0, 65_535),
             mode=cast("Mode", _choice(environ, "PONTE_MODE", "production", get_args(Mode))),
@@ -82,6 +92,15 @@ class Settings:
             unsafe_database=_integer(environ, "PONTE_UNSAFE_DATABASE", 0, 0, 1) == 1,
             connectors_dir=connectors_dir(environ),
         )
+        path = data_dir / _KEY_FILE
+        master_key = _master_key(environ.get("PONTE_MASTER_KEY", ""), path, told.database_url)
+        if master_key is None and not starting:
+            raise NeverStarted(data_dir)
+        if starting:
+            _make_private_folder(data_dir)
+        if master_key is not None:
+            return replace(told, master_key=master_key)
+        return replace(told, master_key=_new_key(path, entropy), notices=(_KEY_WARNING.format(path=path),))
 
 
 def connectors_dir(environ: Mapping[str, str]) -> Path | None:
@@ -131,21 +150,26 @@ def _make_private_folder(data_dir: Path) -> None:
         raise SettingsRefused(f"PONTE_DATA_DIR cannot be created: {error.strerror}.") from error
 
 
-def _master_key(text: str, data_dir: Path, entropy: Entropy) -> tuple[bytes, tuple[str, ...]]:
-    path = data_dir / "master.key"
+def _master_key(text: str, path: Path, database_url: str) -> bytes | None:
+    """Return the key that is told or kept; `None` where none is and no database is seen to need it."""
     if text:
-        return _decoded_key(text, "PONTE_MASTER_KEY"), ()
+        return _decoded_key(text, "PONTE_MASTER_KEY")
     if path.exists():
-        return _key_in(path), ()
-    if (data_dir / "ponte.db").exists():
+        return _key_in(path)
+    file = Path(database_url.removeprefix("sqlite:///"))
+    if database_url.startswith("sqlite:///") and file.exists():
         # A fresh key beside old data would write values that no backup of the old key can read.
-        raise SettingsRefused(f"{path} is missing but the database beside it exists: restore the key file.")
+        raise SettingsRefused(f"{path} is missing but the database {file} exists: restore the key file.")
+    return None
+
+
+def _new_key(path: Path, entropy: Entropy) -> bytes:
     key = entropy(MASTER_KEY_BYTES)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(base64.b64encode(key) + b"\n")
         file.flush()
         os.fsync(file.fileno())
-    return key, (_KEY_WARNING.format(path=path),)
+    return key
 
 
 def _key_in(path: Path) -> bytes:

@@ -24,6 +24,7 @@ from gateway.commands.refusals import CommandRefused
 from gateway.commands.scrubbing import Invented, by_shape, scrubbed, without
 from gateway.commands.startup import settings_of
 from gateway.commands.try_ import tried
+from gateway.custody import check_key
 from gateway.installations.actions import body_place, headers_place
 from gateway.installations.queries import config_place, kept_delivery
 from gateway.ports import system_entropy
@@ -53,7 +54,7 @@ def capture(
     environ: Mapping[str, str], delivery_id: str, *, name: str | None, into: Path | None, as_json: bool
 ) -> None:
     """Write the sample and say what to do with it. Refuses (`CommandRefused`) what cannot become one."""
-    settings = settings_of(environ, quiet=True)
+    settings = settings_of(environ, quiet=True, starting=False)
     kept = asyncio.run(snapshot(settings.database_url, lambda conn: _opened(conn, settings, delivery_id)))
     connector = Catalogue.load(folder=settings.connectors_dir).get(kept.connector)
     folder = into or _folder_of(kept.connector, settings.connectors_dir)
@@ -83,7 +84,9 @@ def _opened(conn: Connection, settings: Settings, delivery_id: str) -> Kept:
         raise CommandRefused(f"There is no delivery {delivery_id} in this database.")
     if row["body_sealed"] is None:
         raise CommandRefused(f"The bytes of {delivery_id} are not kept any more.")
-    keys = stored_keys(Vault(settings.master_key, system_entropy), conn, row["programme_id"])
+    vault = Vault(settings.master_key, system_entropy)
+    check_key(vault, conn)
+    keys = stored_keys(vault, conn, row["programme_id"])
     config = keys.open_config(config_place(row["installation_id"]), row["config_sealed"])
     body = keys.open_delivery(body_place(delivery_id), row["received_at"], row["body_sealed"])
     headers: dict[str, str] = {}

@@ -18,6 +18,7 @@ from gateway.access import NO_PROGRAMME, SCOPES, Scope
 from gateway.commands.refusals import CommandRefused
 from gateway.keys import actions, queries
 from gateway.partners.queries import partner
+from gateway.problems import Problem
 from gateway.programmes.queries import UnknownProgramme, programme_row
 from gateway.settings import Settings
 from gateway.store import Connection
@@ -40,6 +41,11 @@ def create(
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown:
         raise CommandRefused(f"No such scope: {', '.join(unknown)}. There are: {', '.join(SCOPES)}.")
+    beyond = sorted(set(scopes) - actions.most(programme_id or NO_PROGRAMME, partner_id))
+    if beyond and programme_id is None:
+        raise CommandRefused(f"Give --programme too: {', '.join(beyond)} is a scope within one programme.")
+    if beyond:
+        raise CommandRefused(f"A key of this reach cannot hold {', '.join(beyond)}.")
 
     async def make() -> actions.MadeKey:
         from gateway.hub import open_hub
@@ -93,7 +99,11 @@ def revoke(settings: Settings, *, key_id: str, programme_id: str | None, as_json
         from gateway.hub import open_hub
 
         async with open_hub(settings) as hub:
-            await hub.submit(actions.revoke, actions.Revocation(by, key_id))
+            try:
+                await hub.submit(actions.revoke, actions.Revocation(by, key_id))
+            except Problem:
+                whose = f"the programme {programme_id}" if programme_id else "the hub (give --programme?)"
+                raise CommandRefused(f"There is no key {key_id} of {whose}.") from None
 
     asyncio.run(end())
     typer.echo(json.dumps({"key_id": key_id, "active": False}) if as_json else f"{key_id} is revoked.")

@@ -10,16 +10,18 @@ from rich.table import Table
 
 from gateway.catalogue import Catalogue
 from gateway.context import Context
+from gateway.custody import check_key
 from gateway.ports import Ids, system_clock, system_entropy
 from gateway.privacy import Vault
 from gateway.settings import Settings
+from gateway.store import Connection
 from gateway.store.snapshot import snapshot
 from gateway.verification import CHECKS, Report, verify
 
 
 def verify_ledger(environ: Mapping[str, str], *, sales_limit: int | None, as_json: bool) -> bool:
     """Print the table of promises, kept or broken; return whether all are kept."""
-    report = asyncio.run(verified(Settings.read(environ), sales_limit))
+    report = asyncio.run(verified(Settings.read(environ, starting=False), sales_limit))
     if as_json:
         typer.echo(json.dumps(report.as_dict()))
     else:
@@ -35,7 +37,12 @@ async def verified(settings: Settings, sales_limit: int | None = None) -> Report
         vault=Vault(settings.master_key, system_entropy),
         catalogue=Catalogue.of(),
     )
-    return await snapshot(settings.database_url, lambda conn: verify(context, conn, sales_limit))
+
+    def checked(conn: Connection) -> Report:
+        check_key(context.vault, conn)
+        return verify(context, conn, sales_limit)
+
+    return await snapshot(settings.database_url, checked)
 
 
 def _show(report: Report) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from gateway.store import rows
+from gateway.store.address import address
 from gateway.store.outages import Busy, DatabaseHeld, DatabaseRefused, Interrupted, StorageFull, Unavailable
 
 Answer = TypeVar("Answer")
@@ -142,7 +143,7 @@ class PostgresDatabase:
 def _engine(url: str, server_settings: dict[str, str], **pool: Any) -> AsyncEngine:
     settings = {"application_name": "ponte", **server_settings}
     return create_async_engine(
-        url,
+        address(url),
         connect_args={"timeout": 5, "command_timeout": 30, "server_settings": settings},
         isolation_level="READ COMMITTED",
         hide_parameters=True,

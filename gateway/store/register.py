@@ -142,6 +142,12 @@ membership = table(
     col("valid_from", Instant, "validity", "member"),
     col("recorded_at", Instant, "append-only history", "member"),
 )
+custody = table(
+    "custody",
+    (),
+    col("key_id", Text, "names the master key that everything here is sealed under", "credential"),
+    col("since_at", Instant, "history", "credential"),
+)
 api_key = table(
     "api_key",
     ("key_id",),

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Connection, create_engine, event, make_url
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from gateway.store import schema
+from gateway.store.address import address
 from gateway.store.outages import DatabaseRefused
 
 Answer = TypeVar("Answer")
@@ -28,7 +29,7 @@ async def snapshot(database_url: str, query: Callable[[Connection], Answer]) -> 
 
 def sqlite_file(database_url: str) -> Path | None:
     """Return the file of a SQLite database, or `None` for another kind."""
-    url = make_url(database_url)
+    url = address(database_url)
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
@@ -63,7 +64,7 @@ async def _postgres(database_url: str, query: Callable[[Connection], Answer]) ->
 
     try:
         engine = create_async_engine(
-            database_url,
+            address(database_url),
             poolclass=NullPool,
             hide_parameters=True,
             isolation_level="REPEATABLE READ",
@@ -75,8 +76,7 @@ async def _postgres(database_url: str, query: Callable[[Connection], Answer]) ->
         async with engine.connect() as conn:
             return await conn.run_sync(checked)
     except (SQLAlchemyError, OSError) as error:
-        raise DatabaseRefused(
-            f"DATABASE_URL leads to no readable PostgreSQL ({type(error).__name__})."
-        ) from error
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise DatabaseRefused(f"DATABASE_URL leads to no readable PostgreSQL: {why}.") from error
     finally:
         await engine.dispose()

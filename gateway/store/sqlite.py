@@ -14,10 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from gateway.store.address import address
 from gateway.store.outages import Busy, DatabaseHeld, DatabaseRefused, StorageFull, Unavailable
 
 Answer = TypeVar("Answer")
@@ -59,7 +60,7 @@ class SqliteDatabase:
 
         Refuses (`DatabaseRefused`) a file that another hub holds, and one that cannot keep a commit.
         """
-        parsed = make_url(url)
+        parsed = address(url)
         if not parsed.database or parsed.database == ":memory:" or parsed.query:
             raise DatabaseRefused("A SQLite hub needs a plain file: DATABASE_URL=sqlite:///folder/ponte.db")
         database = cls(parsed.database, _locked(parsed.database))

@@ -1,5 +1,6 @@
 """The command line as a person and a program meet it: as a process, by its output and exit code."""
 
+import base64
 import json
 import os
 import socket
@@ -16,6 +17,7 @@ from gateway.cli import app
 from gateway.store.engine import Store
 
 TRACEBACK = "Traceback (most recent call last)"
+KEY = base64.b64encode(bytes(32)).decode()
 
 
 def ponte(folder: Path, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
@@ -51,6 +53,42 @@ def test_help_loads_neither_the_web_framework_nor_the_database() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["doctor"], ["ledger", "verify"], ["keys", "list"], ["keys", "revoke", "key_1"], ["capture", "dlv_1"]],
+    ids=" ".join,
+)
+def test_f105_a_command_that_begins_no_hub_makes_neither_key_nor_folder(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    done = ponte(tmp_path, *arguments)
+    assert TRACEBACK not in done.stderr
+    assert "`ponte serve` makes its key" in done.stdout + done.stderr.replace("\n", " ")
+    assert not (tmp_path / "data").exists()
+
+
+def test_f105_under_another_master_key_doctor_verify_and_serve_say_so(tmp_path: Path) -> None:
+    said(ponte(tmp_path, "keys", "create", "--scope", "hub:admin", "--json"))
+    (tmp_path / "data" / "master.key").write_text(f"{KEY}\n")
+    for arguments in (["doctor"], ["ledger", "verify"], ["serve", "--port", "0"]):
+        done = ponte(tmp_path, *arguments)
+        assert done.returncode != 0
+        assert TRACEBACK not in done.stderr
+        assert "is sealed under the master key" in (done.stdout + done.stderr).replace("\n", " "), arguments
+
+
+@pytest.mark.parametrize("arguments", [["doctor"], ["ledger", "verify"], ["serve"]], ids=" ".join)
+def test_an_address_that_nobody_can_read_is_refused_in_words_and_not_repeated(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    url = "postgresql://ponte:hush@db:foo/ponte"
+    done = ponte(tmp_path, *arguments, DATABASE_URL=url, PONTE_MASTER_KEY=KEY)
+    assert done.returncode != 0
+    assert "is no address of a database" in (done.stdout + done.stderr).replace("\n", " ")
+    assert TRACEBACK not in done.stderr
+    assert "hush" not in done.stdout + done.stderr
+
+
 def test_every_option_has_a_variable_and_a_sentence_of_help() -> None:
     found = dict(options(typer.main.get_command(app)))
     assert len(found) > 25
@@ -80,10 +118,10 @@ def test_connectors_lists_what_each_can_do(tmp_path: Path) -> None:
 def test_doctor_finds_a_fresh_machine_healthy_and_creates_no_database(tmp_path: Path) -> None:
     findings = said(ponte(tmp_path, "doctor", "--json"))
     assert [each for each in findings if not each["right"]] == []
-    assert {"python", "packages", "connectors", "time zones", "clock", "settings", "disk", "database"} <= {
+    assert {"python", "packages", "connectors", "time zones", "clock", "settings", "disk"} <= {
         each["check"] for each in findings
     }
-    assert not (tmp_path / "data" / "ponte.db").exists()
+    assert not (tmp_path / "data").exists()
 
 
 def test_doctor_says_what_is_wrong_with_a_setting_and_fails(tmp_path: Path) -> None:
@@ -96,9 +134,8 @@ def test_doctor_says_what_is_wrong_with_a_setting_and_fails(tmp_path: Path) -> N
 def test_doctor_fails_on_a_database_of_another_schema(tmp_path: Path) -> None:
     file = tmp_path / "data" / "ponte.db"
     file.parent.mkdir(mode=0o700)
-    said(ponte(tmp_path, "doctor", "--json"))  # makes the key, which must be there before the database
     file.write_bytes(b"")
-    done = ponte(tmp_path, "doctor", "--json")
+    done = ponte(tmp_path, "doctor", "--json", PONTE_MASTER_KEY=KEY)
     assert done.returncode == 1
     (wrong,) = [each for each in json.loads(done.stdout) if not each["right"]]
     assert wrong["check"] == "database"
@@ -106,7 +143,7 @@ def test_doctor_fails_on_a_database_of_another_schema(tmp_path: Path) -> None:
 
 
 async def test_doctor_tells_a_running_hub_from_a_free_database(migrated_url: str, tmp_path: Path) -> None:
-    environ = {"DATABASE_URL": migrated_url, "PONTE_UNSAFE_DATABASE": "1"}
+    environ = {"DATABASE_URL": migrated_url, "PONTE_UNSAFE_DATABASE": "1", "PONTE_MASTER_KEY": KEY}
 
     def writer() -> str:
         findings = {each["check"]: each for each in said(ponte(tmp_path, "doctor", "--json", **environ))}
@@ -128,6 +165,8 @@ def test_keys_are_made_once_listed_without_their_secret_and_revoked(tmp_path: Pa
     assert (key["key_id"], key["scopes"], key["active"]) == (made["key_id"], ["hub:admin"], True)
     assert made["key"].rpartition("_")[2] not in listed.stdout
     assert said(ponte(tmp_path, "keys", "revoke", made["key_id"], "--json"))["active"] is False
+    strange = ponte(tmp_path, "keys", "revoke", "key_unknown")
+    assert (strange.returncode, "There is no key key_unknown" in strange.stderr) == (1, True)
     (key,) = said(ponte(tmp_path, "keys", "list", "--json"))
     assert key["active"] is False
 
@@ -136,11 +175,12 @@ def test_keys_are_made_once_listed_without_their_secret_and_revoked(tmp_path: Pa
     ("arguments", "sentence"),
     [
         (("keys", "create", "--scope", "everything"), "No such scope: everything"),
-        (("keys", "create", "--scope", "sales:read"), "Esta credencial não permite esta operação."),
+        (("keys", "create", "--scope", "sales:read"), "Give --programme too: sales:read"),
+        (("keys", "create", "--scope", "hub:admin", "--programme", "prg_x"), "cannot hold hub:admin"),
         (("keys", "create", "--scope", "sales:read", "--programme", "prg_x"), "There is no programme prg_x."),
         (("keys", "create", "--scope", "sales:read", "--partner", "par_x"), "Give --programme too"),
-        (("keys", "revoke", "key_unknown"), "Não encontrado."),
-        (("ledger", "verify"), "There is no database"),
+        (("keys", "revoke", "key_unknown"), "No hub was started in"),
+        (("ledger", "verify"), "No hub was started in"),
         (("serve", "--host", "203.0.113.7"), "203.0.113.7 port 8000 cannot be used"),
         (("trigger", "--installation", "ins_1", "--answer", "x", "--secret", "s", "--hub", "http://127.0.0.1:1"), "No hub answers"),
         (("trigger", "--answer", "x"), "Give either --installation or --terminal."),
@@ -173,7 +213,8 @@ def test_work_once_does_what_is_due_and_ends(tmp_path: Path) -> None:
 async def test_work_refuses_a_database_that_a_hub_writes(migrated_url: str, tmp_path: Path) -> None:
     store = await Store.open(migrated_url, allow_unsafe=True)
     try:
-        done = ponte(tmp_path, "work", "--once", DATABASE_URL=migrated_url, PONTE_UNSAFE_DATABASE="1")
+        environ = {"DATABASE_URL": migrated_url, "PONTE_UNSAFE_DATABASE": "1", "PONTE_MASTER_KEY": KEY}
+        done = ponte(tmp_path, "work", "--once", **environ)
     finally:
         await store.close()
     assert (done.returncode, TRACEBACK in done.stderr) == (1, False)

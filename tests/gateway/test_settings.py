@@ -107,6 +107,13 @@ def test_f105_a_missing_key_beside_a_database_is_refused_and_not_replaced(tmp_pa
     assert not (tmp_path / "master.key").exists()
 
 
+def test_f105_a_missing_key_is_missed_wherever_the_database_stands(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.db").touch()
+    with pytest.raises(SettingsRefused, match="restore the key file"):
+        read(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path / 'elsewhere.db'}")
+    assert not (tmp_path / "master.key").exists()
+
+
 def test_identities_rise_as_text_even_when_the_clock_stands_still_or_goes_back() -> None:
     clock = SettableClock(NOON)
     ids = Ids(clock, system_entropy)

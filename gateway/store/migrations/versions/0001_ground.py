@@ -148,6 +148,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("programme_id", "merchant", "method", "day_on"),
     )
     op.create_table(
+        "custody",
+        sa.Column("programme_id", sa.Text(), nullable=False),
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("since_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("programme_id"),
+    )
+    op.create_table(
         "delivery",
         sa.Column("programme_id", sa.Text(), nullable=False),
         sa.Column("delivery_id", sa.Text(), nullable=False),
