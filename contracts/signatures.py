@@ -255,6 +255,16 @@ class Unsigned:
         """Return: everybody may send."""
 
 
+def proof_headers(signature: Signature) -> frozenset[str]:
+    """Return the headers, in lower case, that hold a sender's proof: they say nothing of what was sent."""
+    match signature:
+        case HmacBody() | HmacFields() | BearerToken() | RS256():
+            return frozenset({signature.header.lower()})
+        case HeaderSecrets():
+            return frozenset(map(str.lower, signature.secrets))
+    return frozenset({"authorization"})
+
+
 class _Jwk(BaseModel):
     """The members of a JSON Web Key (RFC 7517) that decide; other kinds of key lack some of them."""
 

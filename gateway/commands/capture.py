@@ -71,7 +71,7 @@ def capture(
     typer.echo(
         f"The hub {'took' if kept.state == 'done' else kept.state} it ({kept.reason or 'understood'})."
     )
-    typer.echo(f"Without its people and its headers, which a hub does not keep, it comes to: {outcome}")
+    typer.echo(f"Without its people and its signature, it comes to: {outcome}")
     typer.echo("Read it before you keep it: only what was recognised as personal was replaced.")
     typer.echo(
         f"It fails until it has its facts: ponte try {folder} {path.stem}, then pytest {folder} --accept"

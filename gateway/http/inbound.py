@@ -13,7 +13,7 @@ from contracts.connector import Webhook
 from contracts.errors import Forged, Malformed, RetryLater
 from contracts.http import Delivery
 from contracts.plans import is_steps
-from contracts.signatures import RS256, UnknownKey
+from contracts.signatures import RS256, UnknownKey, proof_headers
 from contracts.wire import AMBIGUOUS
 from gateway import intake
 from gateway.cards import forbidden_card_field, may_hold_card_data
@@ -176,7 +176,7 @@ async def _keep(
         received_at=delivery.received_at or hub.context.clock(),
         state=state,
         reason=reason,
-        headers=told_headers(delivery.headers),
+        headers=told_headers(delivery.headers, _proof(installed)),
     )
     try:
         delivery_id = await hub.submit(keep, kept)
@@ -187,12 +187,21 @@ async def _keep(
     return 202, {"outcome": state, "delivery_id": delivery_id, **told}
 
 
-def told_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers by which a vendor says what a body is; whatever may prove or open something is dropped."""
+def _proof(installed: Installed) -> frozenset[str]:
+    webhook = installed.connector.webhook
+    return frozenset() if webhook is None else proof_headers(webhook.signature(installed.config))
+
+
+def told_headers(headers: Mapping[str, str], proof: frozenset[str]) -> dict[str, str]:
+    """Return the headers by which a vendor says what a body is.
+
+    Those that are its `proof`, and others that may open something by their names, are dropped.
+    """
     return {
         name: value
         for name, value in headers.items()
         if (name.startswith("x-") or name == "content-type")
+        and name not in proof
         and not any(word in name for word in _SECRET_WORDS)
         and len(value) <= _HEADER_MAX
     }
