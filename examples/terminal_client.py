@@ -80,6 +80,10 @@ class Refused(Exception):
         self.code = code
 
 
+class Mistaken(Exception):
+    """The operator named a sale that is not there, or one that is past this."""
+
+
 @dataclass
 class Hub:
     """Signs and sends. The hub's own clock rules: a terminal's is often wrong after its battery ran out."""
@@ -160,9 +164,10 @@ class Queue:
         return added.lastrowid
 
     def step(self, sale: int, state: str, **changes: str | None) -> None:
-        """Move a sale on; a step that the state machine does not know is a bug."""
+        """Move a sale on; refused (`Mistaken`): a step that the state machine does not know."""
         row = self[sale]
-        assert state in STEPS.get(row["state"], ()), f"{row['state']} -> {state}"
+        if state not in STEPS.get(row["state"], ()):
+            raise Mistaken(f"sale {sale} is {row['state']} and cannot become {state}")
         names = ["state", *changes]
         self.rows.execute(
             f"update sale set {', '.join(f'{name} = ?' for name in names)} where sale = ?",  # noqa: S608 our own names
@@ -170,8 +175,10 @@ class Queue:
         )
 
     def __getitem__(self, sale: int) -> sqlite3.Row:
-        """Return a sale's row."""
-        row: sqlite3.Row = self.rows.execute("select * from sale where sale = ?", (sale,)).fetchone()
+        """Return a sale's row; refused (`Mistaken`): one that is not there."""
+        row: sqlite3.Row | None = self.rows.execute("select * from sale where sale = ?", (sale,)).fetchone()
+        if row is None:
+            raise Mistaken(f"there is no sale {sale} in this queue")
         return row
 
     def standing(self, *states: str) -> Iterator[sqlite3.Row]:
@@ -312,7 +319,7 @@ def main(arguments: list[str] | None = None) -> int:
     terminal = Terminal(Hub(chosen.hub.rstrip("/"), chosen.terminal, chosen.secret), Queue(chosen.queue))
     try:
         _run(terminal, chosen)
-    except Refused as refused:
+    except (Refused, Mistaken) as refused:
         print(f"refused: {refused}", file=sys.stderr)
         return 1
     return 75 if any(terminal.queue.standing("answered", "unknown", "launched")) else 0

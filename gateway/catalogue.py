@@ -42,7 +42,7 @@ class Catalogue:
     @classmethod
     def load(cls, points: Iterable[EntryPoint] | None = None, *, folder: Path | None = None) -> "Catalogue":
         """Return every installed connector, and those in `folder`. Refuses (`CatalogueRefused`) unusable ones."""
-        found: list[AnyConnector] = []
+        found: list[tuple[str, AnyConnector]] = []
         faults: list[str] = []
         for point in entry_points(group=GROUP) if points is None else points:
             try:
@@ -51,12 +51,12 @@ class Catalogue:
                 faults.append(f"{point.name} cannot be imported from {point.value} ({type(error).__name__}).")
                 continue
             if isinstance(loaded, Connector):
-                found.append(loaded)
+                found.append((point.value, loaded))
             else:
                 faults.append(f"{point.name} must name a Connector, but {point.value} is something else.")
         for place in [] if folder is None else connectors_in(folder):
             try:
-                found.append(connector_at(place))
+                found.append((str(place), connector_at(place)))
             except CatalogueRefused as refused:
                 faults.append(str(refused))
         return cls._checked(found, faults)
@@ -64,15 +64,17 @@ class Catalogue:
     @classmethod
     def of(cls, *connectors: AnyConnector) -> "Catalogue":
         """Return a catalogue of just these, for tests and one-file connectors. Refuses as `load` does."""
-        return cls._checked(connectors, [])
+        return cls._checked([("given", connector) for connector in connectors], [])
 
     @classmethod
-    def _checked(cls, connectors: Iterable[AnyConnector], faults: list[str]) -> "Catalogue":
+    def _checked(cls, found: Iterable[tuple[str, AnyConnector]], faults: list[str]) -> "Catalogue":
         by_slug: dict[str, AnyConnector] = {}
-        for connector in connectors:
+        place_of: dict[str, str] = {}
+        for place, connector in found:
             faults.extend(_faults_of(connector))
+            first = place_of.setdefault(connector.slug, place)
             if connector.slug in by_slug:
-                faults.append(f"{connector.slug} is installed twice: uninstall one of them.")
+                faults.append(f"{connector.slug} is there twice, as {first} and as {place}: keep one.")
             by_slug[connector.slug] = connector
         if faults:
             raise CatalogueRefused("\n".join(faults))

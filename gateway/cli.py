@@ -332,7 +332,7 @@ def trigger(  # noqa: PLR0913 -- one parameter an option
 
 
 keys = typer.Typer(
-    help="API keys: make, list, revoke. While a hub runs, use /v1/keys instead.", no_args_is_help=True
+    help="API keys: create, list, revoke. While a hub runs, use /v1/keys instead.", no_args_is_help=True
 )
 app.add_typer(keys, name="keys")
 

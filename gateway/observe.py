@@ -157,7 +157,7 @@ def configure_logging(level: str, *, masked: bool = True, stream: TextIO | None 
     for library in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(library).handlers.clear()
         logging.getLogger(library).propagate = True
-    for chatty in ("uvicorn.access", "httpx", "httpcore", "asyncio"):
+    for chatty in ("uvicorn.access", "httpx", "httpcore", "asyncio", "alembic"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(capture=True)
     structlog.configure(

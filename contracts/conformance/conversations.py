@@ -82,6 +82,8 @@ def _config(model: Any, text: str) -> Any:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
+        if error.errors()[0]["type"] == "json_invalid":
+            raise Unreadable("the note config is no JSON") from None
         faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in error.errors())
         raise Unreadable(f"the connector refuses the config ({faults})") from None
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from contracts.conformance.samples import Sample, Unreadable, read_all
+from contracts.conformance.samples import Sample, Unreadable, read
 from contracts.connector import AnyConnector, Connector
 
 GROUP = "ponte.connectors"
@@ -32,7 +32,12 @@ class Folder:
     @cached_property
     def samples(self) -> list[Sample]:
         """Its samples, in the order of their names."""
-        return read_all(self.path.joinpath("samples"))
+        return [read(path) for path in self.sample_paths]
+
+    @property
+    def sample_paths(self) -> list[Path]:
+        """Where its samples stand, in the order of their names."""
+        return sorted(self.path.joinpath("samples").glob("*.http"))
 
     def named(self, name: str) -> Sample:
         """Return the sample of that name; `Unreadable` if there is none."""

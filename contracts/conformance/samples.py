@@ -165,20 +165,29 @@ class Sample:
 
 
 def read(path: Path) -> Sample:
-    """Return the sample in a file. Refuses (`Unreadable`) what docs/reference/samples.md does not know."""
+    """Return the sample in a file. Refuses (`Unreadable`), naming it, what docs/reference/samples.md does not know."""
+    try:
+        return _read(path)
+    except UnicodeDecodeError:
+        raise Unreadable(f"{path.name}: no UTF-8 text") from None
+    except Unreadable as refused:
+        raise Unreadable(f"{path.name}: {refused}") from None
+
+
+def _read(path: Path) -> Sample:
     lines = path.read_text(encoding="utf-8").splitlines()
     count = next((n for n, line in enumerate(lines) if not line.startswith("# ")), len(lines))
     notes = dict(_note(line) for line in lines[:count])
     for needed in ("source", "config"):
         if needed not in notes:
-            raise Unreadable(f"{path.name}: no note `# {needed}: ...`")
+            raise Unreadable(f"no note `# {needed}: ...`")
     sample = Sample(path, notes, Delivery(b""), ())
     if sample.kind not in KINDS:
-        raise Unreadable(f"{path.name}: unknown kind {sample.kind}; there are {', '.join(sorted(KINDS))}")
+        raise Unreadable(f"unknown kind {sample.kind}; there are {', '.join(sorted(KINDS))}")
     blocks = [_block(text) for text in _blocks(lines[count:])]
     delivery = blocks.pop(0) if sample.kind in DELIVERED and blocks else None
     if (delivery is None) == (sample.kind in DELIVERED) or len(blocks) % 2:
-        raise Unreadable(f"{path.name}: a {sample.kind} is {_shape(sample.kind)}, between lines of ###")
+        raise Unreadable(f"a {sample.kind} is {_shape(sample.kind)}, between lines of ###")
     pairs = zip(blocks[::2], blocks[1::2], strict=True)
     exchanges = tuple(Exchange(_asked(*asked), _reply(*reply)) for asked, reply in pairs)
     if sample.kind == "file":
@@ -186,11 +195,6 @@ def read(path: Path) -> Sample:
     else:
         arrived = sample.delivery if delivery is None else _delivery(*delivery, sample.now)
     return replace(sample, delivery=arrived, exchanges=exchanges)
-
-
-def read_all(folder: Path) -> list[Sample]:
-    """Return the samples in a folder, in the order of their names."""
-    return [read(path) for path in sorted(folder.glob("*.http"))]
 
 
 def _shape(kind: str) -> str:

@@ -19,7 +19,7 @@ from contracts.conformance.doors import SECRET_NAME
 from contracts.conformance.folders import MODULE, folder_of_slug
 from contracts.conformance.samples import Unreadable, read
 from contracts.connector import AnyConnector
-from gateway.catalogue import Catalogue, connector_at, connectors_in
+from gateway.catalogue import Catalogue, UnknownConnector, connector_at, connectors_in
 from gateway.commands.refusals import CommandRefused
 from gateway.commands.scrubbing import Invented, by_shape, scrubbed, without
 from gateway.commands.startup import settings_of
@@ -56,7 +56,10 @@ def capture(
     """Write the sample and say what to do with it. Refuses (`CommandRefused`) what cannot become one."""
     settings = settings_of(environ, quiet=True, starting=False)
     kept = asyncio.run(snapshot(settings.database_url, lambda conn: _opened(conn, settings, delivery_id)))
-    connector = Catalogue.load(folder=settings.connectors_dir).get(kept.connector)
+    try:
+        connector = Catalogue.load(folder=settings.connectors_dir).get(kept.connector)
+    except UnknownConnector:
+        raise CommandRefused(f"{kept.connector} is not installed here: give --connectors-dir.") from None
     folder = into or _folder_of(kept.connector, settings.connectors_dir)
     if not (folder / MODULE).is_file():
         raise CommandRefused(f"{folder} has no {MODULE}: give the connector's folder with --into.")

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from contracts.connector import AnyConnector
 from gateway.catalogue import CAPABILITIES, Catalogue, connectors_in
+from gateway.commands.refusals import CommandRefused
 from gateway.ports import system_clock
 
 SHOWN = (*CAPABILITIES, "sign_in", "check")
@@ -35,8 +36,10 @@ def show_connectors(
     today = system_clock().date()
     found = described({} if quick else levels_on(today, folder), folder)
     if into is not None:
-        text = into.read_text(encoding="utf-8")
-        into.write_text(with_table(text, today, found), encoding="utf-8")
+        try:
+            into.write_text(with_table(into.read_text(encoding="utf-8"), today, found), encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise CommandRefused(f"{into} gets no table: {error}.") from None
     elif as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
     elif as_markdown:
@@ -53,7 +56,9 @@ def described(levels: Mapping[str, str], folder: Path | None = None) -> list[dic
 def levels_on(today: date, folder: Path | None = None) -> dict[str, str]:
     """Return the level of each connector with samples, by slug; of none where the kit's tools are missing."""
     if find_spec("coverage") is None:
-        typer.echo("Levels need the kit's tools: install ponte-hub[kit].", err=True)
+        typer.echo(
+            "Levels need the kit's tools: pip install 'ponte-hub[kit]', or '.[kit]' in a clone.", err=True
+        )
         return {}
     from contracts.conformance.folders import installed_folders
 

@@ -157,7 +157,9 @@ def _private_key(file: Path | None) -> RSAPrivateKey:
         raise CommandRefused("Give --key-file: RS256 signs with a private key in PEM.")
     try:
         key = load_pem_private_key(file.read_bytes(), password=None)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise CommandRefused(f"{file} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
         raise CommandRefused(f"{file} holds no private key in PEM.") from error
     if not isinstance(key, RSAPrivateKey):
         raise CommandRefused(f"{file} holds no RSA key.")

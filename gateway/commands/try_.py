@@ -70,7 +70,7 @@ def show(named: str, sample: str | None, told: Told | None, folder: Path | None,
     found = _found(named, folder)
     try:
         if sample is None and told is None:
-            return _show_all([tried(each, found.connector) for each in found.samples], as_json=as_json)
+            return _show_all([_tried_at(path, found) for path in found.sample_paths], as_json=as_json)
         if sample is not None and told is not None:
             raise CommandRefused("Give a sample or --file, not both.")
         one = _sample(found, sample) if told is None else _payload(found, told)
@@ -109,6 +109,13 @@ def _plain(tried: Tried) -> dict[str, Any]:
         return {"fault": tried.fault}
     asked = [f"{request.method} {request.path}" for request in tried.outcome.asked]
     return {"result": tried.outcome.plain, "asked": asked}
+
+
+def _tried_at(path: Path, found: Folder) -> Tried:
+    try:
+        return tried(read(path), found.connector)
+    except Unreadable as refused:
+        return Tried(path.stem, None, str(refused))
 
 
 def tried(sample: Sample, connector: AnyConnector) -> Tried:

@@ -196,7 +196,7 @@ def _connector(hub: Hub, slug: str) -> AnyConnector:
     try:
         return hub.context.catalogue.get(slug)
     except UnknownConnector:
-        raise Problem("invalid", errors=[FieldError("#/connector", "Integração desconhecida.")]) from None
+        raise Problem("invalid", errors=[FieldError("#/connector", "Conector desconhecido.")]) from None
 
 
 def _config(connector: AnyConnector, said: dict[str, Any]) -> Any:

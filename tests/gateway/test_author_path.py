@@ -153,6 +153,23 @@ def test_try_without_a_sample_is_a_line_for_each(tmp_path: Path) -> None:
     assert "Ignored: empty_batch" in lines["empty_batch"]
 
 
+def test_try_names_a_sample_that_cannot_be_read_and_goes_on_with_the_others(tmp_path: Path) -> None:
+    made = scaffold("with_torn_samples", ["webhook"], tmp_path)
+    (made.path / "samples/a_torn.http").write_text("# source: synthetic\n# config: {\n\nPOST\n")
+    (made.path / "samples/b_torn.http").write_text(
+        "# source: synthetic\n# config: {\n\nPOST / HTTP/1.1\n\n{}\n"
+    )
+    (made.path / "samples/c_torn.http").write_bytes(b"# source: synthetic \xff")
+    done = ponte(tmp_path, "try", "with_torn_samples")
+    assert done.returncode == 1
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert lines.keys() == {path.stem for path in (made.path / "samples").glob("*.http")}
+    assert "a_torn.http: `POST` is no start line" in lines["a_torn"]
+    assert "the note config is no JSON" in lines["b_torn"]
+    assert "c_torn.http: no UTF-8 text" in lines["c_torn"]
+    assert "captured R$" in done.stdout
+
+
 def test_try_runs_a_payload_through_a_connector_of_one_file(tmp_path: Path) -> None:
     (tmp_path / "sale.json").write_text(SALE)
     given = ("try", str(ONE_FILE), "--file", "sale.json", "--config", TILL)
@@ -283,7 +300,7 @@ def test_a_connector_in_that_folder_is_checked_like_any_other(tmp_path: Path) ->
     with pytest.raises(CatalogueRefused) as refusal:
         Catalogue.load([], folder=tmp_path)
     assert "caixa lists a trust that is none of" in str(refusal.value)
-    assert "caixa is installed twice" in str(refusal.value)
+    assert f"caixa is there twice, as {tmp_path}/broken.py and as {tmp_path}/twice.py" in str(refusal.value)
 
 
 # --- capture

@@ -63,7 +63,7 @@ def test_a_broken_record_is_refused_with_one_clear_sentence(change: dict[str, An
 
 
 def test_the_same_slug_twice_is_refused() -> None:
-    with pytest.raises(CatalogueRefused, match="installed twice"):
+    with pytest.raises(CatalogueRefused, match="is there twice"):
         Catalogue.of(shop, replace(shop, name="Other"))
 
 

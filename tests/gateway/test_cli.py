@@ -187,6 +187,9 @@ def test_keys_are_made_once_listed_without_their_secret_and_revoked(tmp_path: Pa
         (("trigger", "--terminal", "t", "--file", "/nowhere/at/all"), "cannot be read"),
         (("trigger", "--terminal", "t", "--answer", "x", "--sign", "guess"), "--sign is hmac, basic or rs256."),
         (("trigger", "--installation", "i", "--answer", "x", "--sign", "rs256"), "Give --key-file"),
+        (("trigger", "--installation", "i", "--answer", "x", "--sign", "rs256", "--key-file", "/no.pem"), "/no.pem cannot be read: No such file"),
+        (("connectors", "--quick", "--into", "/no/page.md"), "/no/page.md gets no table: [Errno 2] No such file"),
+        (("connectors", "--quick", "--into", __file__), "gets no table: the page needs the marks"),
         (("trigger", "--installation", "i", "--answer", "x"), "Give --secret"),
     ],
 )  # fmt: skip
