@@ -212,10 +212,10 @@ def _kept(chosen: Sequence[Document], money: int, given: int) -> Fraction:
 
 
 def _given_back(documents: Sequence[Document], money: int) -> int:
-    """Return what documents of one kind say went back; all of them cancelled means everything."""
+    """Return what the standing documents of one kind say went back; all of them cancelled means everything."""
     if all(d.void for d in documents):
         return money
-    return sum(d.given_back_cents for d in documents if d.live)
+    return sum(d.given_back_cents for d in standing(documents))
 
 
 def _amount_flags(

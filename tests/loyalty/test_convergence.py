@@ -5,21 +5,22 @@ A failure names its seed: `generate(seed)` of `history.py` is the whole counter-
 
 from datetime import timedelta
 from fractions import Fraction
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.facts import DocumentEvidence, Key, PaymentEvidence
+from contracts.facts import TRUSTS, DocumentEvidence, Key, PaymentEvidence
 from loyalty.award import units
-from loyalty.evidence import NOTHING_COVERED, Claim, Given
+from loyalty.evidence import NOTHING_COVERED, Claim, Given, Statement
 from loyalty.payments import kept_of_operations
 from loyalty.sales import Sale, converge, name_sales
 from tests.loyalty import oracle, properties
 from tests.loyalty.desk import EPOCH, stamp
 from tests.loyalty.history import RATES, ZONE, generate
 
-ORDER, ATK = Key("order:loja", "77"), Key("stone:atk", "1")
+ORDER, OTHER, ATK = Key("order:loja", "77"), Key("order:loja", "78"), Key("stone:atk", "1")
 
 
 def test_after_the_last_file_every_history_comes_to_the_truth() -> None:
@@ -222,3 +223,64 @@ def test_a_merge_keeps_the_oldest_id_and_a_split_leaves_it_with_the_oldest_evide
     )
     assert name_sales([_sale("a", "c"), _sale("b")], {"a": "s1", "b": "s2", "c": "s2"}, age) == ("s1", "s2")
     assert name_sales([_sale("d")], {}, age) == (None,)
+
+
+CENTS = st.integers(0, 2_000)
+STATES = st.sampled_from(["authorised", "captured", "void"])
+TRUST = st.sampled_from(TRUSTS)
+HOURS = st.integers(0, 30)
+
+
+@st.composite
+def _operations(draw: st.DrawFn) -> tuple[dict[str, object], ...]:
+    def operation(n: int) -> dict[str, object]:
+        kind = draw(st.sampled_from(["return", "chargeback", "reinstatement"]))
+        at = EPOCH + timedelta(hours=draw(HOURS))
+        return {
+            "space": "s",
+            "key": f"k{n}",
+            "kind": kind,
+            "amount_cents": draw(st.none() | CENTS),
+            "happened_at": at,
+        }
+
+    return tuple(operation(n) for n in range(draw(st.sampled_from((0, 0, 0, 1, 2)))))
+
+
+@st.composite
+def _anything(draw: st.DrawFn) -> Statement:
+    """What any source may say, true or not, of two payments and of three documents of two kinds."""
+    at = EPOCH + timedelta(hours=draw(HOURS))
+    said = {"state": draw(STATES), "sold_at": EPOCH, "as_of": at, "operations": draw(_operations())}
+    atks = (Key("stone:atk", "1"), Key("stone:atk", "2"))
+    if draw(st.booleans()):
+        figures = {name: draw(st.none() | CENTS) for name in ("returned_cents", "charged_back_cents")}
+        told: dict[str, object] = {
+            "keys": (draw(st.sampled_from(atks)),),
+            "links": draw(st.sampled_from([(), (ORDER,)])),
+        }
+        paid = {"method": "credit", "captured_cents": draw(st.none() | CENTS)}
+        return stamp(PaymentEvidence.model_validate(said | figures | told | paid), draw(TRUST), EPOCH)
+    returned, gross = draw(CENTS), draw(CENTS)
+    money = {
+        "gross_cents": gross + draw(st.integers(0, 500)), "shipping_cents": draw(st.integers(0, 300)),
+        "paid_with_loyalty_cents": draw(st.integers(0, gross)), "returned_cents": returned,
+        "returned_items_cents": draw(st.none() | st.integers(0, returned)),
+    }  # fmt: skip
+    kind, key = draw(st.sampled_from([("order", ORDER), ("fiscal", Key("nfe:chave", "9")), ("order", OTHER)]))
+    told = {"keys": (key,), "kind": kind, "links": draw(st.sampled_from([(), atks[:1], atks]))}
+    return stamp(DocumentEvidence.model_validate(said | money | told), draw(TRUST), EPOCH)
+
+
+@settings(max_examples=3_000)
+@given(
+    st.lists(_anything(), min_size=1, max_size=4, unique_by=lambda s: s.digest),
+    st.randoms(use_true_random=False),
+)
+def test_whatever_anybody_says_a_sale_keeps_no_less_than_nothing_and_no_more_than_its_base(
+    said: list[Statement], random: Random
+) -> None:
+    sales = converge(said, (), NOTHING_COVERED, ZONE)
+    assert all(0 <= sale.kept <= sale.base_cents for sale in sales)
+    random.shuffle(said)
+    assert converge(said, (), NOTHING_COVERED, ZONE) == sales

@@ -337,6 +337,27 @@ def test_an_open_order_counts_as_far_as_its_payments_prove_it() -> None:
     assert seven([order, paid("signed", links=(ORDER,))]) == [70]
 
 
+def test_what_an_open_order_gave_back_is_given_back() -> None:
+    """An order that is open again keeps its returns: to forget them would let the split return grow the sale."""
+    money = paid("signed", links=(ORDER,))
+    plain = bought("signed", ORDER, state="authorised", returned_cents=500)
+    split = bought("signed", ORDER, state="authorised", returned_cents=500, returned_items_cents=500)
+    shipped = bought(
+        "signed",
+        ORDER,
+        800,
+        state="authorised",
+        shipping_cents=200,
+        returned_cents=999,
+        returned_items_cents=800,
+    )
+    for kind in ("order", "fiscal"):
+        for order in (plain, split):
+            told = order.evidence.model_copy(update={"kind": kind})
+            assert seven([stamp(told, "signed", NOON), money]) == [35]
+    assert sales([shipped, money])[0].kept == 0
+
+
 def test_a_test_sale_never_earns() -> None:
     (sale,) = sales([paid("signed", test=True)])
 
