@@ -26,7 +26,7 @@ from gateway.store import Connection
 from gateway.store import tables as t
 from gateway.stores.queries import owned
 from loyalty.documents import document
-from loyalty.evidence import CLOCK_ERROR, Statement
+from loyalty.evidence import CLOCK_ERROR, Claim, Statement
 from loyalty.refusals import Refusal
 
 RETURNS: Final = "api"
@@ -299,11 +299,12 @@ def _claim_once(
             answers[n] = Refusal("sale_unknown")
             continue
         owner = keys_of(context, conn, item.scope[0]).blind_index(item.document.text)
-        holder = dossier.sales[dossier.sale_of[named[0].id]]["owner"]
-        rivals = {c.owner for c in dossier.claims if c.key == item.key} - {owner}
-        if holder == owner:
+        sale_id = dossier.sale_of[named[0].id]
+        told = dossier.claims_on(sale_id)
+        others = {dossier.sales[sale_id]["owner"], *(c.owner for c in told)} - {None, owner}
+        if _is_said(told, owner, decided=item.decided):
             answers[n] = _as_it_is(dossier, named[0])
-        elif not item.decided and (holder is not None or rivals):
+        elif others and not item.decided:
             answers[n] = Refusal("already_claimed")
         else:
             fresh[n] = ClaimMade(*item.scope, item.key, owner, item.decided, context.clock())
@@ -312,6 +313,14 @@ def _claim_once(
         if items[n].decided and recorded is not None:
             audit.record(context, conn, items[n].by, "sale.owner_decided", recorded.sale_id)
     return [answers[n] for n in range(len(items))]
+
+
+def _is_said(told: Sequence[Claim], owner: str, *, decided: bool) -> bool:
+    """Return whether a claim was made before, or a decision stands. That evidence agrees is neither (R0, R9)."""
+    if not decided:
+        return any(claim.owner == owner for claim in told)
+    decisions = [(claim.made_at, claim.id, claim.owner) for claim in told if claim.decided]
+    return bool(decisions) and max(decisions)[2] == owner
 
 
 def _in_rounds(

@@ -112,6 +112,12 @@ class Dossier:
         """The statements about the payment or document that `key` names; links to it do not count."""
         return [s for s in self.statements if key in s.evidence.keys]
 
+    def claims_on(self, sale_id: str) -> list[Claim]:
+        """The claims and decisions about one of its sales."""
+        said = [s for s in self.statements if self.sale_of.get(s.id) == sale_id]
+        keys = {key for statement in said for key in statement.evidence.keys}
+        return [claim for claim in self.claims if claim.key in keys]
+
     def merchants(self) -> set[str]:
         """The establishments that its statements name."""
         return {s.merchant for s in self.statements if s.merchant is not None}

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from contracts.facts import Key, PaymentEvidence
+from contracts.facts import Customer, DocumentEvidence, Key, PaymentEvidence
 from gateway.intake import Inbound, Source, apply
 from gateway.store import tables as t
 from tests.gateway.caller import ANA, BIA, CAU, Caller, Shop, code, found, open_caller
@@ -246,6 +246,36 @@ async def test_an_operator_decides_and_the_credit_moves(migrated_url: str) -> No
         assert code(await clerk.post("/v1/sales/owner", body)) == (403, "forbidden")
 
 
+@pytest.mark.parametrize("invoice_first", [False, True])
+async def test_a_decision_for_whom_the_evidence_names_already_is_kept_and_stands(
+    migrated_url: str, *, invoice_first: bool
+) -> None:
+    """R0 and R9: it outranks the invoice that comes later, and clears the conflict that came before."""
+    async with open_caller(migrated_url) as caller:
+        shop = await found(caller)
+        await shop.register(ANA)
+        await shop.register(BIA)
+        now, atk = caller.world.clock(), Key("stone:atk", "51000000000017")
+        card = PaymentEvidence(
+            keys=(atk,), captured_cents=10_000, customer=Customer(document=ANA), sold_at=now, as_of=now
+        )
+        invoice = DocumentEvidence(
+            keys=(Key("nfe:chave", "3" * 44),), links=(atk,), kind="fiscal", gross_cents=10_000,
+            customer=Customer(document=BIA), sold_at=now, as_of=now,
+        )  # fmt: skip
+        owner = BIA if invoice_first else ANA
+        sale_id = await _hear(caller, shop, card)
+        if invoice_first:
+            await _hear(caller, shop, invoice)
+        decided = await shop.caller.post("/v1/sales/owner", {"sale_id": sale_id, "cpf": owner})
+        assert (decided.status_code, decided.json()["duplicate"]) == (201, False)
+        await _hear(caller, shop, invoice)
+        sale = await _sale(shop, sale_id)
+        assert sale["member_mask"] == (await shop.member(owner))["document_mask"]
+        assert "owner_conflict" not in sale["flags"]
+        assert "sale.owner_decided" in {row["action"] for row in await caller.world.read(t.audit)}
+
+
 async def test_a_looked_up_sale_says_why_it_scored(migrated_url: str) -> None:
     async with open_caller(migrated_url) as caller:
         shop = await found(caller)
@@ -319,11 +349,17 @@ async def test_sales_are_listed_last_learned_first_and_filtered(migrated_url: st
 async def _pay(
     caller: Caller, shop: Shop, key: Key, captured_cents: int, trust: Any = "signed", *more: Key
 ) -> str:
-    programme_id = (await shop.caller.get("/v1/programme")).json()["programme_id"]
     now = caller.world.clock()
     said = PaymentEvidence(keys=(key, *more), captured_cents=captured_cents, sold_at=now, as_of=now)
+    return await _hear(caller, shop, said, trust)
+
+
+async def _hear(
+    caller: Caller, shop: Shop, said: PaymentEvidence | DocumentEvidence, trust: Any = "signed"
+) -> str:
+    programme_id = (await shop.caller.get("/v1/programme")).json()["programme_id"]
     source = Source(programme_id, shop.partner_id, "ins_test", shop.store_id, trust)
-    outcome = await caller.world.hub.submit(apply, Inbound(source, (said,), now))
+    outcome = await caller.world.hub.submit(apply, Inbound(source, (said,), caller.world.clock()))
     return outcome.recorded[0].sale_id
 
 
