@@ -24,8 +24,8 @@ from loyalty.wallet import NewLot, Shortfall
 class Due:
     """What one (sale, member, partner) should have posted. `posted` is what it has; `pending` asks to wait.
 
-    `fresh` says that nothing was ever posted for it, `prepaid` that the partner's pack pays, `held` why
-    nothing more may be posted now.
+    `fresh` says that nothing was ever posted for it, `merged` that its sale has just taken another one over,
+    `prepaid` that the partner's pack pays, `held` why nothing more may be posted now.
     """
 
     programme_id: str
@@ -35,6 +35,7 @@ class Due:
     expires_at: datetime | None
     reason: str
     fresh: bool = True
+    merged: bool = False
     pending: bool = False
     prepaid: bool = False
     held: str | None = None
@@ -111,13 +112,13 @@ def post(context: Context, conn: Connection, dues: Sequence[Due]) -> list[Settle
         range(len(dues)), key=lambda n: (dues[n].target_units > dues[n].posted.units, dues[n].sold_at, n)
     )
     settled: dict[int, Settled] = {}
-    moved: dict[tuple[str, str], list[Movement]] = {}
+    moved: dict[tuple[str, str, bool], list[Movement]] = {}
     for n in order:
         due = dues[n]
         settled[n], movements = _settle(journal, due)
-        moved.setdefault((due.programme_id, due.posted.sale_id), []).extend(movements)
-    for (programme_id, _), movements in moved.items():
-        _journal_movements(journal, programme_id, movements)
+        moved.setdefault((due.programme_id, due.posted.sale_id, due.merged), []).extend(movements)
+    for (programme_id, _, merged), movements in moved.items():
+        _journal_movements(journal, programme_id, movements, merged=merged)
     write(conn, journal)
     return [settled[n] for n in range(len(dues))]
 
@@ -155,16 +156,24 @@ def _settle(journal: Journal, due: Due) -> tuple[Settled, list[Movement]]:
     return Settled(posted, held), movements
 
 
-def _journal_movements(journal: Journal, programme_id: str, movements: list[Movement]) -> None:
-    """Append the movements of one sale; those of several members become one (owner change or merge)."""
+def _journal_movements(
+    journal: Journal, programme_id: str, movements: list[Movement], *, merged: bool
+) -> None:
+    """Append the movements of one sale (R10): an owner change is one, and what a merge takes back is a merge.
+
+    A movement names two members, who find it in their statements: of more, those who only lose have one each.
+    """
     members = list(dict.fromkeys(m.member_id for m in movements if m.member_id))
-    if len(members) < 2:
-        for movement in movements:
-            journal.post(programme_id, movement)
-        return
-    occasion = Occasion(movements[0].happened_at, movements[0].learned_at, movements[0].reason)
-    whole = replace(combine("owner_change", movements, occasion), member_id=members[0])
-    journal.post(programme_id, whole, members[1])
+    pair = members[-2:] if len(members) > 1 else []  # decreases are settled first: who gains comes last
+    for movement in movements:
+        if movement.member_id not in pair:
+            taken_back = merged and movement.kind == "reversal"
+            journal.post(programme_id, replace(movement, kind="merged") if taken_back else movement)
+    between = [m for m in movements if m.member_id in pair]
+    if between:
+        occasion = Occasion(between[0].happened_at, between[0].learned_at, between[0].reason)
+        whole = combine("merged" if merged else "owner_change", between, occasion)
+        journal.post(programme_id, replace(whole, member_id=pair[0]), pair[1])
 
 
 def write(conn: Connection, journal: Journal) -> None:

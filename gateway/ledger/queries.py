@@ -150,6 +150,7 @@ def orphans(conn: Connection, programme_id: str) -> dict[str, int]:
         "evidence without its sale": _without(programme_id, t.evidence, t.sale, "sale_id"),
         "evidence keys without evidence": _without(programme_id, t.evidence_key, t.evidence, "dossier_id"),
         "lots without their member": _without(programme_id, t.lot, t.member, "member_id"),
+        "changes of a wallet without a line in its statement": _untold(programme_id),
     }
     found = {kind: conn.execute(query).scalar_one() for kind, query in counted.items()}
     return {kind: rows_lost for kind, rows_lost in found.items() if rows_lost}
@@ -180,6 +181,15 @@ def _every(conn: Connection, table: Table, programme_id: str) -> Iterator[Mappin
 
 def _streamed(conn: Connection, query: Select[Any]) -> Iterator[Any]:
     return iter(conn.execution_options(yield_per=ROWS_AT_ONCE).execute(query))
+
+
+def _untold(programme_id: str) -> Select[Any]:
+    """Return how many postings change the wallet of a member whom their movement does not name."""
+    m, p = t.movement.c, t.posting.c
+    its = (m.programme_id == p.programme_id) & (m.movement_id == p.movement_id)
+    told = (func.coalesce(m.member_id, ""), func.coalesce(m.counterpart_id, ""))
+    changed = (p.programme_id == programme_id, p.account.in_(WALLET_KINDS), p.account_ref.not_in(told))
+    return select(func.count()).select_from(t.posting.join(t.movement, its)).where(*changed)
 
 
 def _without(programme_id: str, child: Table, parent: Table, name: str) -> Select[Any]:

@@ -4,7 +4,7 @@ Set-shaped: a batch is loaded, decided and written as a whole, whatever the numb
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -126,7 +126,7 @@ def _conclude(context: Context, conn: Connection, desk: Desk) -> dict[str, Outco
     gone = _merged(touched, found)
     ledger.join_sales(conn, gone)
     known = {**found.neighbours, **{old: row for dossier in touched for old, row in dossier.sales.items()}}
-    outcomes = _post(context, conn, found, books, known)
+    outcomes = _post(context, conn, found, books, known, heirs=set(gone.values()))
     _write(context, conn, desk, outcomes, found, known)
     _refile(conn, touched, found, gone)
     return {evidence_id: outcomes[sale_id] for evidence_id, sale_id in found.sale_of.items()}
@@ -233,8 +233,12 @@ def _post(
     found: _Conclusion,
     books: Mapping[str, Book],
     known: Collection[str],
+    heirs: Collection[str],
 ) -> dict[str, Outcome]:
-    """Post every (sale, member, partner) difference and keep its award; only `known` sales have one yet."""
+    """Post every (sale, member, partner) difference and keep its award; only `known` sales have one yet.
+
+    `heirs` are the sales that have just taken others over.
+    """
     outcomes = {sale_id: Outcome(sale, found.targets[sale_id]) for sale_id, sale in found.everyone.items()}
     awarded = ledger_queries.awards_of(
         conn, [(o.sale.programme_id, sale_id) for sale_id, o in outcomes.items() if sale_id in known]
@@ -249,7 +253,7 @@ def _post(
         for member_id, row in held_by.items():
             posted = ledger_queries.award_of(row) if row else Award(sale_id, member_id, sale.partner_id)
             due = _due(context, outcome, posted, books[sale.programme_id], fresh=row is None)
-            asked.append((sale_id, row, due))
+            asked.append((sale_id, row, replace(due, merged=True) if sale_id in heirs else due))
     settled = ledger.post(context, conn, [due for _, _, due in asked])
     awards = []
     for (sale_id, before, due), (posted, held) in zip(asked, settled, strict=True):

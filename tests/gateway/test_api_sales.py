@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from contracts.facts import Customer, DocumentEvidence, Key, PaymentEvidence
+from contracts.facts import Customer, DocumentEvidence, Key, PaymentEvidence, Tender
 from gateway.intake import Inbound, Source, apply
 from gateway.store import tables as t
 from tests.gateway.caller import ANA, BIA, CAU, Caller, Shop, code, found, open_caller
@@ -274,6 +274,31 @@ async def test_a_decision_for_whom_the_evidence_names_already_is_kept_and_stands
         assert sale["member_mask"] == (await shop.member(owner))["document_mask"]
         assert "owner_conflict" not in sale["flags"]
         assert "sale.owner_decided" in {row["action"] for row in await caller.world.read(t.audit)}
+
+
+async def test_a_merge_of_three_wallets_stands_in_the_statement_of_each(migrated_url: str) -> None:
+    """Two card sales of two people turn out to be one order of a third (R10)."""
+    async with open_caller(migrated_url) as caller:
+        shop = await found(caller)
+        now, atks = caller.world.clock(), [Key("stone:atk", f"5100000000001{n}") for n in range(2)]
+        for cpf in (ANA, BIA, CAU):
+            await shop.register(cpf)
+        for cpf, atk in zip((ANA, BIA), atks, strict=True):
+            buyer = Customer(document=cpf)
+            card = PaymentEvidence(keys=(atk,), captured_cents=10_000, customer=buyer, sold_at=now, as_of=now)
+            await _hear(caller, shop, card)
+        order = DocumentEvidence(
+            keys=(Key("order:loja", "77"),), kind="order", gross_cents=20_000, customer=Customer(document=CAU),
+            tenders=tuple(Tender(keys=(atk,), amount_cents=10_000) for atk in atks), sold_at=now, as_of=now,
+        )  # fmt: skip
+        await _hear(caller, shop, order)
+        for cpf, units in ((ANA, 0), (BIA, 0), (CAU, 300)):
+            member = await shop.member(cpf)
+            told = (await shop.caller.get(f"/v1/members/{member['member_id']}/statement")).json()["data"]
+            assert member["available_units"] == units
+            assert sum(line["units"] for line in told) == units, told
+        kinds = [row["kind"] for row in await caller.world.read(t.movement)]
+        assert sorted(kinds) == ["accrual", "accrual", "merged", "merged"]
 
 
 async def test_a_looked_up_sale_says_why_it_scored(migrated_url: str) -> None:

@@ -88,6 +88,10 @@ DAMAGES: dict[str, tuple[set[str], Harm]] = {
         {"orphans", "cache"},
         lambda conn, _: conn.execute(delete(t.movement)),
     ),
+    "a movement that names nobody": (
+        {"orphans"},
+        lambda conn, _: conn.execute(update(t.movement).values(member_id=None)),
+    ),
     "a balance changed": (
         {"cache"},
         lambda conn, club: conn.execute(
