@@ -53,6 +53,12 @@ class SettableClock:
         return self._at
 
 
+def earliest_id(prefix: str, at: datetime) -> str:
+    """Return what every identity that `Ids` makes at `at` or later comes after, or equals."""
+    high = int(at.timestamp() * 1000) << _ENTROPY_BITS - _LAST_PAIR
+    return f"{prefix}_{''.join([_PAIRS[high >> shift & 1023] for shift in _SHIFTS])}{_PAIRS[0]}"
+
+
 class Ids:
     """Makes our own identities. Safe to call from the event loop and the writer thread at once."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, StringConstraints
 
-from gateway import enrolment
+from gateway import enrolment, versions
 from gateway.access import Principal
 from gateway.http.answers import etag, expected_version, once, refuses, refuses_keyless, refuses_once, told
 from gateway.http.cursors import Cursor, Limit, Page, Place
@@ -223,7 +223,7 @@ async def set_member_category(
 ) -> MemberShown:
     """Put a member into a category from now on; what they bought before keeps the category of its time."""
     item = NewMembership(caller, member_id, said.category_id)
-    return MemberShown.of(await hub(request).submit(actions.set_category, item))
+    return MemberShown.of(await hub(request).submit(versions.set_member_category, item))
 
 
 @router.post(

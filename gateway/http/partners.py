@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from gateway import enrolment
+from gateway import enrolment, versions
 from gateway.access import Principal
 from gateway.enrolment import PackBought
 from gateway.http.answers import etag, expected_version, once, refuses, refuses_keyless, refuses_once, told
@@ -208,7 +208,7 @@ async def add_rate(
     if not caller.sees(partner_id):
         raise Problem("not_found")
     item = NewRate(caller, partner_id, said.micro, said.said_in, said.valid_from, said.valid_until)
-    return await once(request, caller, actions.add_rate, item, _rate_made)
+    return await once(request, caller, versions.add_rate, item, _rate_made)
 
 
 def _rate_made(row: Any) -> Answer:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from gateway import versions
 from gateway.access import Principal
 from gateway.http.answers import accepted, etag, expected_version, once, refuses, refuses_once, told
 from gateway.http.cursors import Cursor, Limit, Page, Place
@@ -227,7 +228,7 @@ async def change_programme(
 ) -> ProgrammeShown:
     """Change name or policy; unit and mode only before activation (409 `programme_mode_fixed`)."""
     item = ProgrammeChange(caller, expected_version(request), said.model_dump(exclude_unset=True))
-    outcome: Any = await hub(request).submit(actions.change, item)
+    outcome: Any = await hub(request).submit(versions.change_programme, item)
     row = accepted(outcome)
     response.headers["etag"] = etag(row["version"])
     return programme_shown(row)
@@ -237,8 +238,8 @@ async def change_programme(
 async def activate_programme(
     request: Request, response: Response, caller: Principal = requires("programme:admin")
 ) -> ProgrammeShown:
-    """Let sales earn from now on. Unit and mode are fixed for ever."""
-    row = await hub(request).submit(actions.activate, caller)
+    """Let sales earn, those too that were told while it was a draft. Unit and mode are fixed for ever."""
+    row = await hub(request).submit(versions.activate, caller)
     response.headers["etag"] = etag(row["version"])
     return programme_shown(row)
 
@@ -248,7 +249,7 @@ async def create_category(
     request: Request, said: CategorySaid, caller: Principal = requires("programme:admin")
 ) -> Response:
     """Create a category of members: its multiplier, and how long what they earn is valid."""
-    return await once(request, caller, actions.set_category, _category(caller, None, said), _category_made)
+    return await once(request, caller, versions.set_category, _category(caller, None, said), _category_made)
 
 
 @router.post(
@@ -262,7 +263,7 @@ async def add_category_version(
 ) -> Response:
     """Add a version of a category, valid from now on or later; sales before keep the version of their time."""
     item = _category(caller, category_id, said)
-    return await once(request, caller, actions.set_category, item, _category_made)
+    return await once(request, caller, versions.set_category, item, _category_made)
 
 
 def _category(caller: Principal, category_id: str | None, said: CategorySaid) -> NewCategory:
@@ -292,7 +293,7 @@ async def create_campaign(
 ) -> Response:
     """Add a campaign that begins now or later. Of several open at once the best multiplier applies."""
     item = NewCampaign(by=caller, **{name: getattr(said, name) for name in CampaignSaid.model_fields})
-    return await once(request, caller, actions.add_campaign, item, _campaign_made)
+    return await once(request, caller, versions.add_campaign, item, _campaign_made)
 
 
 def _campaign_made(row: Any) -> Answer:

@@ -129,7 +129,7 @@ def _policy_row(programme_id: str, policy: Policy) -> dict[str, Any]:
 
 
 def activate(context: Context, conn: Connection, items: Sequence[Principal]) -> list[Mapping[str, Any]]:
-    """Let sales earn from now on, and fix unit and mode for ever; a second time changes nothing."""
+    """Let sales earn, and fix unit and mode for ever; a second time changes nothing."""
     answers: list[Mapping[str, Any]] = []
     for by in items:
         if not programme_row(conn, by.programme_id)["active"]:

@@ -1,12 +1,13 @@
 """Loading what a batch of evidence needs, in a few set-based reads."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, select
 
 from contracts.facts import Key, Method, PaymentEvidence
+from gateway.ports import earliest_id
 from gateway.sales.dossiers import Dossier, Scope, singular, statement_of
 from gateway.store import rows
 from gateway.store import tables as t
@@ -186,6 +187,21 @@ def movements_of_sale(conn: Connection, sale: Row) -> list[dict[str, Any]]:
     m = t.movement.c
     query = select(t.movement).where(m.programme_id == sale["programme_id"], m.sale_id == sale["sale_id"])
     return [dict(row) for row in conn.execute(query.order_by(m.movement_id)).mappings()]
+
+
+def dossiers_ahead(
+    conn: Connection, programme_id: str, told_since: datetime, sold_since: datetime
+) -> list[tuple[Scope, str]]:
+    """Return the dossiers that were told of since one instant and hold a sale of another or later."""
+    s, e = t.sale.c, t.evidence.c
+    query = (
+        select(s.partner_id, s.dossier_id)
+        .join(t.evidence, (e.programme_id == s.programme_id) & (e.sale_id == s.sale_id))
+        .where(e.programme_id == programme_id, e.evidence_id >= earliest_id("evi", told_since))
+        .where(s.sold_at >= sold_since)
+        .distinct()
+    )
+    return [((programme_id, partner_id), dossier_id) for partner_id, dossier_id in conn.execute(query).all()]
 
 
 def dossiers_after(conn: Connection, programme_id: str, after_id: str, limit: int) -> list[tuple[Scope, str]]:

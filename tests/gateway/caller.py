@@ -107,9 +107,14 @@ async def open_caller(database_url: str, *more: AnyConnector) -> AsyncIterator[C
 
 
 async def found(
-    caller: Caller, unit: str = "points", rate: dict[str, Any] | None = None, **partner: Any
+    caller: Caller,
+    unit: str = "points",
+    rate: dict[str, Any] | None = None,
+    *,
+    active: bool = True,
+    **partner: Any,
 ) -> Shop:
-    """Found a programme with one partner, as an operator would."""
+    """Found a programme with one partner, as an operator would; it stays a draft unless `active`."""
     said = {"name": "Clube", "unit": unit, "mode": "coalition"}
     admin = caller.holding((await caller.make("/v1/programmes", said))["admin_key"]["key"])
     partner_id = (await admin.make("/v1/partners", {"name": "Padaria", **partner}))["partner_id"]
@@ -117,7 +122,8 @@ async def found(
     default = {"points_per_real": "1.5"} if unit == "points" else {"cashback_bps": 500}
     await admin.make(f"{at}/rates", rate or default)
     store_id = (await admin.make(f"{at}/stores", {"name": "Centro"}))["store_id"]
-    assert (await admin.post("/v1/programme/activate")).status_code == 200
+    if active:
+        assert (await admin.post("/v1/programme/activate")).status_code == 200
     return Shop(admin, partner_id, store_id)
 
 
