@@ -4,7 +4,6 @@ Nothing leaves this machine and nothing stays on it; the hub's clock is set to y
 """
 
 import asyncio
-import base64
 import json
 import signal
 from collections.abc import Mapping
@@ -29,9 +28,9 @@ from gateway.demo.town import Town, ask, found_town
 from gateway.hub import Hub, open_hub
 from gateway.keys import actions as keys
 from gateway.observe import configure_logging
-from gateway.ports import SettableClock, system_clock, system_entropy, system_stopwatch
+from gateway.ports import SettableClock, system_clock, system_stopwatch
 from gateway.serve import hosted, run
-from gateway.settings import MASTER_KEY_BYTES, Settings
+from gateway.settings import Settings
 from gateway.verification import Report
 
 OPENS_AT = time(8, 0)
@@ -96,7 +95,6 @@ def _settings(folder: Path, connectors_dir: Path | None) -> Settings:
     """Return settings of the demo's own: whatever the machine's environment says, it is not touched."""
     environ = {
         "PONTE_DATA_DIR": str(folder),
-        "PONTE_MASTER_KEY": base64.b64encode(system_entropy(MASTER_KEY_BYTES)).decode(),
         "PONTE_MODE": "sandbox",
         "PONTE_ALLOW_ADDRESSES": "127.0.0.1",
         "PONTE_CONNECTORS_DIR": str(connectors_dir or ""),
@@ -155,6 +153,7 @@ def _doors(folder: Path, town: Town, story: Story, stone_url: str) -> dict[str, 
     key_file.write_bytes(story.acquirer.private_key_pem())
     return {
         "base_url": town.hub.base_url,
+        "data_dir": str(folder),
         "hub_key": town.hub_key,
         "programmes": [
             {"programme_id": p.programme_id, "name": p.name, "unit": p.unit, "admin_key": p.key}

@@ -162,6 +162,9 @@ def test_a_kept_hub_takes_a_stone_webhook_a_claim_and_a_terminals_answer(tmp_pat
         done = ponte(*asked, *changed, **environ)
         assert (done.returncode, json.loads(done.stdout)[0]["status"]) == (1, 401)
 
+        verified = ponte("ledger", "verify", "--json", PONTE_DATA_DIR=doors["data_dir"])
+        assert json.loads(verified.stdout)["sound"] is True, verified.stderr
+
 
 @pytest.mark.parametrize(
     ("purchases", "cashed_units", "figures"),
