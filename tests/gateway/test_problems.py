@@ -1,6 +1,8 @@
 """Refusals as RFC 9457 problems."""
 
 import json
+import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+import gateway
 from gateway.edge import Edge
 from gateway.http.refusals import documented, install_handlers, with_problems
 from gateway.problems import (
@@ -169,3 +172,15 @@ def test_openapi_documents_problems_instead_of_fastapis_own_422() -> None:
             assert list(response["content"]) == ["application/problem+json"]
     assert "HTTPValidationError" not in json.dumps(schema)
     assert schema["components"]["schemas"]["Problem"]["required"]
+
+
+def test_every_fault_of_our_own_has_a_sentence() -> None:
+    sources = (Path(gateway.__file__).parent / "http").glob("*.py")
+    ours = {
+        kind
+        for source in sources
+        for kind in re.findall(r'PydanticCustomError\(\s*"(\w+)"', source.read_text())
+    }
+    assert len(ours) > 10
+    told = {kind: field_errors([{"type": kind, "loc": ("body",)}])[0].detail for kind in ours}
+    assert [kind for kind, text in told.items() if text == "Valor inválido."] == []
