@@ -3,10 +3,11 @@
 A payment is a set of statements that share an identity; every function here reads the whole set.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from itertools import groupby
+from typing import TypeAlias
 
 from contracts.facts import WEAK_KINDS, Key, Method, Operation, PaymentEvidence
 from loyalty.evidence import RANK, CoveredDays, Given, Statement, key_rank
@@ -197,17 +198,11 @@ class _Totals:
 
 def _totals(said: Sequence[Statement], captured: int) -> _Totals | None:
     """Return one source's cumulative figures by maximum; a standing `void` says that everything went back."""
-    figures = (
-        [(s.evidence.as_of, said_of(s).returned_cents or 0) for s in said],
-        [(s.evidence.as_of, said_of(s).charged_back_cents or 0) for s in said],
-        [(s.evidence.as_of, said_of(s).reinstated_cents or 0) for s in said],
-    )
-    returned, charged_back, reinstated = (max(cents for _, cents in told) for told in figures)
-    dates = [
-        _first_stated_at(told, most)
-        for told, most in zip(figures, (returned, charged_back, reinstated), strict=True)
-        if most
-    ]
+    told = [_figures(statement) for statement in said]
+    returned, charged_back, reinstated = (max(figures) for figures in list(zip(*told, strict=True))[1:])
+    dates = []
+    if returned or charged_back or reinstated:
+        dates.append(_first_stated_at(told, returned + max(0, charged_back - reinstated)))
     voided_at = _voided_at(said)
     if voided_at is not None:
         returned = max(returned, captured)
@@ -215,9 +210,28 @@ def _totals(said: Sequence[Statement], captured: int) -> _Totals | None:
     return _Totals(returned, charged_back, reinstated, max(dates)) if dates else None
 
 
-def _first_stated_at(told: Iterable[tuple[datetime, int]], figure: int) -> datetime:
-    """Return when a source first stated at least `figure`: repeating it later does not move its date (R4)."""
-    return min(as_of for as_of, cents in told if cents >= figure)
+_Figures: TypeAlias = tuple[datetime, int, int, int]
+"""As of when a source said how much was returned, charged back and reinstated so far."""
+
+
+def _figures(statement: Statement) -> _Figures:
+    said = said_of(statement)
+    return (said.as_of, said.returned_cents or 0, said.charged_back_cents or 0, said.reinstated_cents or 0)
+
+
+def _first_stated_at(told: Iterable[_Figures], back: int) -> datetime:
+    """Return when a source had first stated that at least `back` went back in all (R4).
+
+    To repeat it later moves no date, and neither does to win a part of it back.
+    """
+    so_far = (0, 0, 0)
+    dates = []
+    for as_of, *figures in sorted(told):
+        returned, charged_back, reinstated = map(max, so_far, figures)
+        so_far = (returned, charged_back, reinstated)
+        if returned + max(0, charged_back - reinstated) >= back:
+            dates.append(as_of)
+    return dates[0]
 
 
 def _voided_at(said: Sequence[Statement]) -> datetime | None:
@@ -237,7 +251,11 @@ def _numberings(
     union: dict[tuple[str, str, str, int | None], Operation] = {}
     for statement in sorted(said, key=Statement.register_key):
         for op in statement.evidence.operations:
-            union[(op.space, op.key, op.kind, op.instalment)] = op
+            name = (op.space, op.key, op.kind)
+            # As a whole and by instalment is the same thing told twice: the later word counts.
+            for other in [at for at in union if at[:3] == name and None in (at[3], op.instalment)]:
+                del union[other]
+            union[(*name, op.instalment)] = op
     spaces: dict[str, list[Given]] = {}
     for op in union.values():
         amount = op.amount_cents
@@ -262,11 +280,17 @@ def _day_by_day(base: Sequence[Given], other: Sequence[Given], calendar: _Calend
         for given in ops:
             if side == 0 or not calendar.covers(given.happened_at):
                 days.setdefault(calendar.day_of(given.happened_at), ([], []))[side].append(given)
-    return [given for mine, theirs in days.values() for given in max(mine, theirs, key=_size)]
+    # Of a day on which nothing but a reinstatement happened the sum is below zero: still it is all that is known.
+    larger = (max(mine, theirs, key=_size) if mine else theirs for mine, theirs in days.values())
+    return [given for of_day in larger for given in of_day]
 
 
 def _size(ops: Sequence[Given]) -> int:
     return sum(-op.amount_cents if op.kind == "reinstatement" else op.amount_cents for op in ops)
+
+
+_WonBack: TypeAlias = tuple[str, int | None]
+"""The key of a chargeback, and the instalment on which it was won back."""
 
 
 def kept_of_operations(instalments: Sequence[int], ops: Sequence[Given]) -> int:
@@ -283,10 +307,10 @@ def kept_of_operations(instalments: Sequence[int], ops: Sequence[Given]) -> int:
         if op.kind == "reinstatement":
             continue
         if op.kind == "chargeback":
-            for at in ((op.key, op.instalment), (op.key, None)):
-                undone = min(amount, won_back.get(at, 0))
+            for at in _undoing(op, won_back, whole=len(left) == 1):
+                undone = min(amount, won_back[at])
                 amount -= undone
-                won_back[at] = won_back.get(at, 0) - undone
+                won_back[at] -= undone
         place = _place(op, left)
         if place is None:
             loose += amount
@@ -295,9 +319,17 @@ def kept_of_operations(instalments: Sequence[int], ops: Sequence[Given]) -> int:
     return max(0, sum(max(0, cents) for cents in left) - loose)
 
 
-def _won_back(ops: Iterable[Given]) -> dict[tuple[str, int | None], int]:
+def _undoing(op: Given, won_back: Mapping[_WonBack, int], *, whole: bool) -> list[_WonBack]:
+    """Return which reinstatements may undo a chargeback: of its instalment, of none, and of any if it is whole."""
+    exact = [(op.key, op.instalment), (op.key, None)]
+    others = sorted(at for at in won_back if at[0] == op.key and at[1] is not None and at not in exact)
+    fitting = [*exact, *others] if whole or op.instalment is None else exact
+    return [at for at in dict.fromkeys(fitting) if at in won_back]
+
+
+def _won_back(ops: Iterable[Given]) -> dict[_WonBack, int]:
     """Return what reinstatements gave again, by chargeback and instalment."""
-    won_back: dict[tuple[str, int | None], int] = {}
+    won_back: dict[_WonBack, int] = {}
     for op in ops:
         if op.kind == "reinstatement":
             at = (op.key, op.instalment)

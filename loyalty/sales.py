@@ -250,7 +250,8 @@ def _sold_at(statements: Sequence[Statement]) -> datetime:
 
 def _time_rank(statement: Statement) -> int:
     evidence = statement.evidence
-    if not statement.strong:
+    unpaid = isinstance(evidence, DocumentEvidence) and evidence.state == "authorised"
+    if not statement.strong or unpaid:  # an order counts from when it was paid, not from when it was made
         return 5
     if isinstance(evidence, DocumentEvidence):
         return {"fiscal": 2, "order": 3, "row": 4, "manual": 4}[evidence.kind]

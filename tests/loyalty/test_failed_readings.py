@@ -379,3 +379,50 @@ def test_a_transaction_that_another_partner_states_as_well_is_quarantined() -> N
         "quarantined"
     ]
     assert [s.reason for s in converge(said, (), NOTHING_COVERED, ZONE, {ATK: said[0].rank + 1})] == [None]
+
+
+def test_a_chargeback_won_back_on_another_day_is_won_back() -> None:
+    lost, won = given("chargeback", 1000, later(2), key="d"), given("reinstatement", 1000, later(30), key="d")
+    assert seven([paid("signed", operations=(lost, won), as_of=later(31))]) == [70]
+
+
+def test_what_is_won_back_on_a_day_hides_nothing_else_of_that_day() -> None:
+    told = (
+        given("return", 500, later(2), key="r", instalment=1),
+        given("chargeback", 500, later(2), key="c", instalment=1),
+        given("reinstatement", 500, later(30), key="c", instalment=1),
+        given("chargeback", 500, later(31), key="d", instalment=2),
+    )
+    assert seven([paid("signed", instalment_cents=(500, 500), operations=told, as_of=later(40))]) == []
+
+
+def test_a_reinstatement_by_instalment_undoes_a_chargeback_of_the_whole() -> None:
+    whole = (
+        given("chargeback", 1000, later(2), key="d"),
+        given("reinstatement", 1000, later(3), key="d", instalment=1),
+    )
+    assert seven([paid("file", operations=whole)]) == [70]
+    part = (
+        given("chargeback", 900, later(2), key="d"),
+        given("reinstatement", 300, later(3), key="d", instalment=1),
+    )
+    assert seven([paid("file", captured=900, instalment_cents=(300, 300, 300), operations=part)]) == [21]
+
+
+def test_a_return_told_first_as_a_whole_and_then_by_instalment_is_one() -> None:
+    whole = paid("file", operations=(given("return", 300, later(2), key="r"),))
+    named = paid("file", operations=(given("return", 300, later(2), key="r", instalment=1),), as_of=later(5))
+    assert seven([whole, named]) == [49]
+
+
+def test_winning_a_part_back_never_costs_more() -> None:
+    early = paid("signed", charged_back_cents=500, as_of=later(2))
+    late = paid("signed", charged_back_cents=500, reinstated_cents=100, as_of=later(100))
+    assert seven([paid("file"), early], covered(0, 1)) == [70]
+    assert seven([paid("file"), early, late], covered(0, 1)) == [70]
+
+
+def test_an_order_is_sold_when_it_is_paid_and_not_when_it_is_made() -> None:
+    made = bought("signed", ORDER, state="authorised", sold_at=NOON - timedelta(days=3))
+    (sale,) = sales([made, bought("signed", ORDER, as_of=later(1))])
+    assert sale.sold_at == NOON

@@ -114,8 +114,9 @@ def owner_of_any_rank(statement: Statement) -> int:
     return 1
 
 
-def dated_by_the_latest_repeat(told: Sequence[tuple[datetime, int]], figure: int) -> datetime:
-    return max(as_of for as_of, cents in told if cents >= figure)
+def dated_by_the_latest_repeat(told: Sequence[tuple[datetime, int, int, int]], back: int) -> datetime:
+    stating = [as_of for as_of, returned, lost, won in told if returned + max(0, lost - won) >= back]
+    return max(stating or [max(told)[0]])
 
 
 def no_day_is_closed(covered: CoveredDays, merchant: str | None, method: Any, sold_on: date) -> bool:
