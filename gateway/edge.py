@@ -206,6 +206,8 @@ class Edge:
 
     async def _checked_body(self, scope: Scope, receive: Receive) -> bytes:
         headers = _single_headers(scope)
+        if "\x00" in scope["path"]:  # no name of ours holds one, and PostgreSQL cannot even be asked
+            raise Problem("not_found")
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Problem("unsupported_media_type")
         length = headers.get(b"content-length", b"0")

@@ -165,7 +165,7 @@ async def look_up_voucher(
 ) -> VoucherShown:
     """Show the voucher behind a code, to whoever also knows its holder's document (404 otherwise)."""
     found = await present(request, caller, said)
-    if found.row is None or not found.trusted:
+    if found.row is None or not found.trusted or not _sees(caller, found.row["partner_id"]):
         raise Problem("not_found")
     return VoucherShown.model_validate(found.row)
 
@@ -206,7 +206,9 @@ async def reveal_voucher(
         keys = stored_keys(context.vault, conn, caller.programme_id)
         owner = identity(conn, caller.programme_id, keys.blind_index(index))
         rows = queries.vouchers_by(conn, "voucher_id", [(caller.programme_id, voucher_id)])
-        if not rows or owner is None or owner["member_id"] != rows[0]["member_id"] or rows[0]["drawn"]:
+        if not rows or rows[0]["drawn"] or not _sees(caller, rows[0]["partner_id"]):
+            return None
+        if owner is None or owner["member_id"] != rows[0]["member_id"]:
             return None
         code = keys.open_code(voucher_id, rows[0]["code_sealed"])
         return codes.written(code), qr.text(keys, rows[0], code)

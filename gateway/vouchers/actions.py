@@ -80,6 +80,7 @@ def expire_holds(context: Context, conn: Connection, items: Sequence[tuple[UseRe
         row = till.uses.get(use_ref)
         if row is not None and row["held_cents"] and verbs.is_over(till, row):
             verbs.let_go(till, row, row["held_cents"], "expired")
+            verbs.put_back(till, (row["programme_id"], row["voucher_id"]))
     till.close()
     return [len(refs) for refs in items]
 
@@ -146,8 +147,11 @@ def _turn(
     for asked in items:
         item = _turned(context, conn, asked)
         row = till.uses.get(item.use)
-        seen = row is not None and item.partner_id in (None, row["partner_id"])
-        answers.append(verb(till, item, row) if row is not None and seen else Refusal("use_unknown"))
+        if row is None or item.partner_id not in (None, row["partner_id"]):
+            answers.append(Refusal("use_unknown"))
+            continue
+        answers.append(verb(till, item, row))
+        verbs.put_back(till, (row["programme_id"], row["voucher_id"]))
     till.close()
     return answers
 

@@ -43,9 +43,7 @@ from gateway.vouchers import card_refs, lookup, queries, verbs
 from gateway.vouchers.issuing import Issued, Wish, issue_in
 from gateway.vouchers.queries import Row, VoucherRef
 from gateway.vouchers.till import Till
-from gateway.vouchers.verbs import Asked, Hold, Told, Turn
-from loyalty import vouchers as life
-from loyalty.accounts import Occasion
+from gateway.vouchers.verbs import Asked, Hold, Turn
 from loyalty.codes import Mistyped
 from loyalty.programme import MILLI
 from loyalty.refusals import Refusal
@@ -127,6 +125,8 @@ def _named(keys: ProgrammeKeys, question: Question) -> Question:
 
 def _answer(context: Context, conn: Connection, store: Store, question: Question) -> Answer:
     match question:
+        case Debit() | Settle() | Cancel() if question.amount_cents == 0:
+            return Declined("voucher_too_small")
         case Debit():
             return _debit(context, conn, store, question)
         case Settle():
@@ -305,18 +305,9 @@ def _entry(context: Context, conn: Connection, store: Store, question: Settle | 
     told = verb(till, turn, till.uses[turn.use])
     if isinstance(told, Refusal):
         return Declined(told.code)
-    _put_back(till, told)
+    verbs.put_back(till, (store.programme_id, row["voucher_id"]))
     till.close()
     return _entry_of(till.entries[(store.programme_id, question.debit_ref, question.request_ref)])
-
-
-def _put_back(till: Till, told: Told) -> None:
-    """Return to the wallet what a voucher that was drawn for one order no longer needs."""
-    at = (told.voucher["programme_id"], told.voucher["voucher_id"])
-    row = till.vouchers[at]
-    if row["drawn"] and row["free_cents"]:
-        now = till.context.clock()
-        till.take(at, life.put_back(till.voucher(at)), Occasion(now, now, "voucher_released"))
 
 
 def _use(conn: Connection, store: Store, card_ref: str, debit_ref: str) -> Row | None:

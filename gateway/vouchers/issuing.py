@@ -1,7 +1,7 @@
 """Issuing vouchers: value leaves a wallet, a code is born. The code is shown once and kept only sealed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway import audit
@@ -173,7 +173,7 @@ def _issue(till: Till, item: Wish, row: Row, to_member: int, numbers: dict[str, 
 
 
 def _voucher(reward: Reward, item: Wish, voucher_id: str, price: Price, expires_at: Any) -> Voucher:
-    return Voucher(
+    voucher = Voucher(
         id=voucher_id,
         member_id=item.member_id,
         free=Value(price.amount_cents, price.units),
@@ -184,6 +184,8 @@ def _voucher(reward: Reward, item: Wish, voucher_id: str, price: Price, expires_
         remainder=reward.remainder,
         on_expiry=reward.on_expiry,
     )
+    # One that is drawn is the balance itself for the time of an order: what the order leaves is balance again.
+    return replace(voucher, expires_at=None, remainder="keep", on_expiry="return") if item.drawn else voucher
 
 
 def _born(till: Till, item: Wish, voucher: Voucher, born: dict[str, Any]) -> Issued:

@@ -71,15 +71,28 @@ def _follow(till: Till, item: Stated, at: VoucherRef) -> str | None:
     row = till.use_for(at, item.partner_id, item.order_ref)
     if row is not None and verbs.is_stale(row, item.said.as_of):
         return None
-    if item.said.state == "void":
+    if item.said.state == "void" or not item.said.amount_cents:
         _void(till, _hold(till, item, at, row), row, item)
         return None
+    if row is not None:
+        _correct(till, row, item)
     verb = verbs.redeem if item.said.state == "captured" else verbs.hold
     answer = verb(till, _hold(till, item, at, row))
-    if isinstance(answer, Refusal):
-        return None if answer.code == "use_committed" else CONFLICT
-    till.state(at, answer.use["use_id"], item.said.as_of)
-    return None
+    if isinstance(answer, Refusal) and (answer.code != "use_committed" or row is None):
+        return CONFLICT
+    use = row if isinstance(answer, Refusal) else answer.use
+    assert use is not None
+    till.state(at, use["use_id"], item.said.as_of)
+    return None if use["held_cents"] + use["spent_cents"] >= item.said.amount_cents else CONFLICT
+
+
+def _correct(till: Till, row: Row, item: Stated) -> None:
+    """Take back what an earlier statement on the order said beyond this one."""
+    amount_cents = item.said.amount_cents
+    if row["held_cents"] and row["held_cents"] != amount_cents:
+        verbs.let_go(till, row, row["held_cents"], "released")
+    elif row["spent_cents"] > amount_cents:
+        verbs.roll_back(till, Turn(item.programme_id, row["use_id"], row["spent_cents"] - amount_cents), row)
 
 
 def _void(till: Till, hold: Hold, row: Row | None, item: Stated) -> None:

@@ -120,8 +120,9 @@ def hold(till: Till, item: Hold) -> Answer:
     if row is not None and is_stale(row, item.stated_at):
         return _told(till, row, row["held_cents"], repeated=True)
     if row is not None and row["held_cents"] and not is_over(till, row):
-        same = item.cents in (None, row["asked_cents"])
-        return _told(till, row, row["held_cents"], repeated=True) if same else Refusal("voucher_reserved")
+        if not _is_same(item, row):
+            return Refusal("voucher_reserved")
+        return _told(till, row, row["held_cents"], repeated=True)
     if row is not None and row["spent_cents"]:
         return Refusal("use_committed")
     if row is not None and row["held_cents"]:
@@ -166,13 +167,19 @@ def begin(till: Till, item: Hold, state: str) -> Row:
 def redeem(till: Till, item: Hold) -> Answer:
     row = till.use_for(item.asked.voucher, item.partner_id, item.order_ref)
     if row is not None and row["spent_cents"]:
-        same = item.cents in (None, row["asked_cents"])
-        return _told(till, row, row["spent_cents"], repeated=True) if same else Refusal("use_committed")
+        if not _is_same(item, row):
+            return Refusal("use_committed")
+        return _told(till, row, row["spent_cents"], repeated=True)
     held = hold(till, item)
     if isinstance(held, Refusal) or not held.use["held_cents"]:
         return held
-    turn = Turn(item.programme_id, held.use["use_id"], item.cents)
+    turn = Turn(item.programme_id, held.use["use_id"])  # all of it: a hold is never more than its order
     return commit(till, turn, till.uses[turn.use])
+
+
+def _is_same(item: Hold, row: Row) -> bool:
+    """Return whether an order asks again for what it got: an order never gets more than it costs."""
+    return item.cents is None or min(item.cents, item.order_cents) == row["asked_cents"]
 
 
 def commit(till: Till, item: Turn, row: Row) -> Answer:
@@ -245,6 +252,13 @@ def cancel(till: Till, item: Turn, row: Row) -> Answer:
     if item.request_ref is not None and cents:
         till.note(item.programme_id, item.use_id, item.request_ref, "cancellation", cents)
     return _told(till, row, cents, repeated=not cents)
+
+
+def put_back(till: Till, at: VoucherRef) -> None:
+    """Return to the wallet what a voucher that was drawn from it for one order no longer needs."""
+    row = till.vouchers[at]
+    if row["drawn"] and row["free_cents"]:
+        till.take(at, life.put_back(till.voucher(at)), _now(till, "voucher_released"))
 
 
 def let_go(till: Till, row: Row, cents: int, state: str) -> None:

@@ -14,9 +14,12 @@ from gateway.store import Connection
 from gateway.store import tables as t
 from gateway.vouchers.statements import Stated, record
 from gateway.worker import run_due
+from tests.faults.sender import ANA as MEMBER
+from tests.faults.sender import body_of, open_sender
 from tests.faults.test_polling import beside, installed, rounds
 from tests.gateway.caller import ANA, Caller, Shop, found, open_caller
 from tests.gateway.lossy_store import LossyStore, lossy, opened
+from tests.gateway.world import NAMESPACE
 
 
 async def issued(shop: Shop, number: int, units: int = 1) -> list[dict[str, Any]]:
@@ -194,3 +197,41 @@ def follow_use(
     reasons = record(context, conn, stated)
     assert reasons == [None] * len(reasons)
     return reasons
+
+
+@pytest.mark.parametrize(
+    ("told", "spent", "held", "last"),
+    [
+        ([("authorised", 400), ("captured", 600)], 600, 0, None),
+        ([("captured", 600), ("captured", 100)], 100, 0, None),
+        ([("authorised", 600), ("authorised", 100)], 0, 100, None),
+        ([("authorised", 400), ("captured", 0)], 0, 0, None),
+        ([("captured", 0)], 0, 0, None),
+        ([("captured", 5_000)], 1_000, 0, "voucher_conflict"),
+        ([("captured", 400), ("captured", 600)], 400, 0, "voucher_conflict"),
+    ],
+)
+async def test_a_store_is_followed_in_its_newest_amount_and_what_is_missing_is_told(
+    migrated_url: str, told: list[tuple[State, int]], spent: int, held: int, last: str | None
+) -> None:
+    async with open_sender(migrated_url) as sender:
+        member_id = sender.club.member_of[MEMBER]
+        await sender.tell(sender.payment(ref="earn", cents=100_000))
+        made = (
+            await sender.ask(
+                "POST", f"/v1/members/{member_id}/cashouts", {"units": 1_000}, **{"idempotency-key": "c"}
+            )
+        ).json()
+        answer: dict[str, Any] = {}
+        for number, (state, cents) in enumerate(told):
+            use = {
+                "about": "voucher_use", "code": made["code"].replace("-", ""), "order": [f"order:{NAMESPACE}", "o-1"],
+                "state": state, "amount_cents": cents,
+                "as_of": (sender.club.world.clock() + timedelta(seconds=number)).isoformat(),
+            }  # fmt: skip
+            answer = (await sender.send(body_of(use))).json()
+        assert answer.get("ignored", [None])[0] == last, answer
+        [row] = await sender.club.rows(t.voucher)
+        assert (row["spent_cents"], row["held_cents"]) == (spent, held)
+        assert row["free_cents"] == 1_000 - spent - held
+        await sender.club.world.is_sound()

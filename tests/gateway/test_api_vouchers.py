@@ -356,3 +356,32 @@ async def test_a_statement_speaks_of_the_wallet_whatever_became_of_the_voucher(m
             ("Resgate de pontos", -1000, 500),
             ("Crédito da compra de R$ 1.000,00 na Padaria", 1500, 1500),
         ]
+
+
+async def test_what_is_asked_beyond_the_order_takes_the_order_and_holds_nothing_more(
+    migrated_url: str,
+) -> None:
+    async with open_caller(migrated_url) as caller:
+        counter = await opened(await found(caller))
+        for verb in ("reserve", "redeem"):
+            first = await counter.at_order(verb, verb, order_cents=300, amount_cents=400)
+            again = await counter.at_order(verb, verb, order_cents=300, amount_cents=400)
+            assert (first.status_code, first.json()["amount_cents"]) == (201, 300)
+            assert (again.json()["use_id"], again.json()["repeated"]) == (first.json()["use_id"], True)
+        shown = await counter.shown()
+        assert (shown["free_cents"], shown["held_cents"], shown["spent_cents"]) == (400, 300, 300)
+        await counter.is_sound()
+
+
+async def test_a_voucher_of_one_partner_is_nothing_to_a_key_of_another(migrated_url: str) -> None:
+    async with open_caller(migrated_url) as caller:
+        shop = await found(caller)
+        counter = await opened(shop, partner_id=shop.partner_id)
+        made = await shop.caller.make("/v1/partners", {"name": "Outra"})
+        other = await shop.keyed("vouchers:read", "vouchers:write", partner_id=made["partner_id"])
+        at = f"/v1/vouchers/{counter.voucher['voucher_id']}"
+        assert code(await other.get(at)) == (404, "not_found")
+        assert code(await other.post(f"{at}/reveal", {"cpf": ANA})) == (404, "not_found")
+        typed = {"code": counter.code, "cpf": ANA}
+        assert (await shop.caller.post("/v1/vouchers/lookup", typed)).status_code == 200
+        assert code(await other.post("/v1/vouchers/lookup", typed)) == (404, "not_found")

@@ -3,13 +3,16 @@
 import asyncio
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import httpx
+import pytest
 from pydantic import BaseModel, SecretStr
 
 from contracts import Connector, giftcards
+from gateway.worker import run_due
 from tests.gateway.caller import ANA, BIA, Shop, code, found, open_caller
 
 MEDIA = "application/vnd.vtex.giftcards.v1+json"
@@ -237,4 +240,55 @@ async def test_one_voucher_raced_for_by_every_door_is_spent_once(migrated_url: s
 
         won = await asyncio.gather(*(by(n) for n in range(16) for by in (by_api, by_protocol)))
         assert won.count(True) == 1
+        await store.is_sound()
+
+
+async def test_what_is_drawn_from_the_balance_has_no_terms_of_its_own(migrated_url: str) -> None:
+    """Its rest is balance again, whatever the reward says of a voucher's rest, and however late."""
+    async with open_caller(migrated_url, till) as caller:
+        store = await opened(await found(caller))
+        harsh = {"remainder": "forfeit", "on_expiry": "breakage", "valid_days": 1}
+        await store.shop.caller.make("/v1/rewards", {"name": "Vale", "kind": "cashout", **harsh})
+        [card] = await store.search(document=ANA)
+        paid = (await store.debit(card["id"], 10.0, "r-1")).json()["id"]
+        await store.turn(card["id"], paid, "settlements", 4.0, "s-1")
+        await store.turn(card["id"], paid, "cancellations", 6.0, "c-1")
+        assert await store.balance(card["id"]) == Decimal(11)
+        late = (await store.debit(card["id"], 5.0, "r-2")).json()["id"]
+        caller.world.clock.advance(timedelta(days=3))
+        await run_due(caller.world.hub)
+        await store.turn(card["id"], late, "cancellations", 5.0, "c-2")
+        assert await store.balance(card["id"]) == Decimal(11)
+        await store.is_sound()
+
+
+@pytest.mark.parametrize("verb", ["release", "commit", "rollback"])
+async def test_what_an_operator_undoes_of_a_balance_payment_is_balance_again(
+    migrated_url: str, verb: str
+) -> None:
+    async with open_caller(migrated_url, till) as caller:
+        store = await opened(await found(caller))
+        [card] = await store.search(document=ANA)
+        use_id = (await store.debit(card["id"], 10.0, "r-1")).json()["id"]
+        if verb == "rollback":
+            await store.turn(card["id"], use_id, "settlements", 10.0, "s-1")
+        part = {} if verb == "release" else {"amount_cents": 300}
+        more = {"rollback_ref": "x"} if verb == "rollback" else {}
+        answer = await store.shop.caller.post(f"/v1/vouchers/{verb}", {"use_id": use_id, **part, **more}, "k")
+        assert answer.status_code == 200, answer.text
+        left = {"release": Decimal(15), "commit": Decimal(12), "rollback": Decimal(8)}[verb]
+        assert await store.balance(card["id"]) == left
+        await store.is_sound()
+
+
+async def test_nothing_asked_is_refused_and_no_error_of_ours(migrated_url: str) -> None:
+    async with open_caller(migrated_url, till) as caller:
+        store = await opened(await found(caller))
+        made = await voucher(store)
+        [card] = await store.search(document=ANA)
+        for each in (card["id"], made["card"]):
+            assert (await store.debit(each, 0, f"none-{each}")).status_code == 400
+            paid = (await store.debit(each, 2.0, f"some-{each}")).json()["id"]
+            for what in ("settlements", "cancellations"):
+                assert (await store.turn(each, paid, what, 0, f"{what}-{each}")).status_code == 400
         await store.is_sound()

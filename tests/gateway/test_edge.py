@@ -104,6 +104,12 @@ async def test_f75_a_declared_length_over_the_limit_is_refused_before_reading() 
     assert call.seen is None
 
 
+async def test_f79_a_path_with_a_nul_leads_nowhere() -> None:
+    call = Call()
+    assert await call.post(b"{}", path="/in/\x00") == 404
+    assert call.seen is None
+
+
 async def test_f75_one_huge_chunk_is_refused() -> None:
     assert await Call().post(b" " * (256 * 1024 + 1)) == 413
 
