@@ -1,6 +1,6 @@
-"""What lets waiting sales score: a CPF becomes known, a partner's pack is filled.
+"""What lets more follow than itself: a CPF becomes known, a partner's pack is filled, a balance grows.
 
-The cause and every credit that follows from it are one transaction.
+The cause and everything that follows from it are one transaction.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from gateway.ledger import queries as ledger_queries
 from gateway.ledger.queries import MemberRef
 from gateway.members import actions as members
 from gateway.members import queries as member_queries
-from gateway.members.actions import NewDependent, NewMember
+from gateway.members.actions import GoodwillGiven, NewDependent, NewMember
 from gateway.members.queries import KnownMember
 from gateway.partners import queries as partners
 from gateway.partners.queries import Row
@@ -71,6 +71,21 @@ def _rematched(
     if not credited:
         return list(made)
     auto.issue_due(context, conn, credited)
+    return [
+        _known(context, conn, item.by.programme_id, known) if isinstance(known, KnownMember) else known
+        for item, known in zip(items, made, strict=True)
+    ]
+
+
+def give(context: Context, conn: Connection, items: Sequence[GoodwillGiven]) -> list[KnownMember | Problem]:
+    """Credit goodwill, and issue what it affords by itself; return the members."""
+    made = members.give(context, conn, items)
+    given = zip(items, made, strict=True)
+    auto.issue_due(
+        context,
+        conn,
+        {(item.by.programme_id, item.member_id) for item, known in given if isinstance(known, KnownMember)},
+    )
     return [
         _known(context, conn, item.by.programme_id, known) if isinstance(known, KnownMember) else known
         for item, known in zip(items, made, strict=True)

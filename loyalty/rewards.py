@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, TypeAlias
 
+from contracts.money import CENTS_MAX
 from loyalty.programme import MILLI
 from loyalty.refusals import Refusal
 
@@ -68,7 +69,7 @@ class Issues(NamedTuple):
 def price(reward: Reward, units: int | None) -> Price | Refusal:
     """Return what one voucher costs. `units` is the member's choice and counts for a cash-out only.
 
-    Refused: an amount outside the reward's limits, or too small to be worth a centavo.
+    Refused: an amount outside the reward's limits, too small to be worth a centavo, or beyond any sale.
     """
     if reward.kind != "cashout":
         return Price(reward.cost_units, reward.amount_cents)
@@ -77,6 +78,8 @@ def price(reward: Reward, units: int | None) -> Price | Refusal:
     if reward.most_units is not None and units > reward.most_units:
         return Refusal("cashout_too_large")
     amount_cents = units * reward.unit_millicents // MILLI
+    if amount_cents > CENTS_MAX:
+        return Refusal("cashout_too_large")
     return Price(units, amount_cents) if amount_cents else Refusal("cashout_too_small")
 
 

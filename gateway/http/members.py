@@ -293,7 +293,7 @@ async def give_goodwill(
 ) -> Response:
     """Credit units at the programme's cost; a debt is repaid first."""
     item = GoodwillGiven(caller, member_id, said.units, said.valid_days, said.reason)
-    return await once(request, caller, actions.give, item, _made, required=True)
+    return await once(request, caller, enrolment.give, item, _made, required=True)
 
 
 @router.get("/{member_id}/statement", responses=refuses("not_found"))

@@ -132,8 +132,12 @@ def honouring(caller: Principal, said: Presented) -> str:
 
 
 def uniform(found: Found, refusal: Refusal) -> Refusal:
-    """Return a refusal as the storefront hears it: one for all, unless the holder's document was shown."""
-    return refusal if found.trusted else Refusal("voucher_not_accepted")
+    """Return a refusal as the storefront hears it: one for all, unless the holder's document was shown.
+
+    That a request's name was used before says nothing of the code.
+    """
+    told = found.trusted or refusal.code == "nonce_reused"
+    return refusal if told else Refusal("voucher_not_accepted")
 
 
 def _mistyped(code: str) -> Problem:

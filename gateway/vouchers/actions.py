@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from gateway import audit
 from gateway.access import Principal
 from gateway.context import Context
 from gateway.problems import Problem
 from gateway.programmes.queries import keys as keys_of
+from gateway.store import tables as t
 from gateway.vouchers import queries, verbs
 from gateway.vouchers.queries import Row, UseRef, VoucherRef
 from gateway.vouchers.till import Till
@@ -132,6 +133,9 @@ def _revoke(till: Till, item: Revocation) -> Row | Refusal:
     if voucher.ended is None:
         till.take(at, life.revoke(voucher), Occasion(now, now, "voucher_revoked"))
         till.tell("voucher.revoked", at, now)
+        reward = t.reward.c
+        its = (reward.programme_id == at[0], reward.reward_id == till.vouchers[at]["reward_id"])
+        till.conn.execute(update(t.reward).where(*its).values(issued=reward.issued - 1))
         audit.record(till.context, till.conn, item.by, "voucher.revoked", item.voucher_id)
     return dict(till.vouchers[at])
 

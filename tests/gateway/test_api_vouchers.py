@@ -271,6 +271,8 @@ async def test_a_revoked_voucher_returns_to_the_wallet(migrated_url: str) -> Non
         assert await counter.available() == 1100
         assert (await counter.verb("release", use_id=held["use_id"])).status_code == 200
         assert await counter.available() == 1500
+        [reward] = (await counter.shop.caller.get("/v1/rewards")).json()["data"]
+        assert reward["issued"] == 0
         await counter.is_sound()
 
 
@@ -325,6 +327,22 @@ async def test_a_reward_is_issued_by_itself_once_the_balance_affords_it(migrated
         await shop.caller.make("/v1/sales", shop.sale("v-3", gross_cents=40_000, cpf=BIA), "three")
         late = await shop.register(BIA)
         assert late["available_units"] == 100
+        gift = {"units": 450, "reason": "aniversario"}
+        given = await shop.caller.make(f"/v1/members/{late['member_id']}/goodwill", gift, "gift")
+        assert given["available_units"] == 50
+
+
+async def test_no_voucher_is_worth_more_than_a_sale_can_be(migrated_url: str) -> None:
+    async with open_caller(migrated_url) as caller:
+        shop = await found(caller)
+        member = await shop.register(ANA)
+        await shop.caller.make("/v1/sales", shop.sale(gross_cents=100_000, cpf=ANA), "earn")
+        await shop.caller.make(
+            "/v1/rewards", {"name": "Vale", "kind": "cashout", "unit_millicents": 9_999_999_999}
+        )
+        at = f"/v1/members/{member['member_id']}/cashouts"
+        assert code(await shop.caller.post(at, {"units": 1_001}, "a")) == (422, "cashout_too_large")
+        assert (await shop.caller.post(at, {"units": 1}, "b")).status_code == 201
 
 
 async def test_what_becomes_available_by_the_clock_may_buy_a_reward_too(migrated_url: str) -> None:

@@ -126,7 +126,11 @@ async def test_a_qr_is_scanned_and_its_refusals_tell_nothing(migrated_url: str) 
             "voucher_not_accepted",
         )
         assert code(await counter.ask("redeem", scanned | {"cpf": BIA})) == (422, "voucher_not_accepted")
-        assert (await counter.ask("redeem", scanned)).status_code == 200
+        assert (await counter.ask("redeem", scanned, "n-1")).status_code == 200
+        assert code(await counter.ask("redeem", scanned | {"order_cents": 1501}, "n-1")) == (
+            409,
+            "nonce_reused",
+        )
         assert await counter.spent() == (0, 1000)
         assert code(await counter.ask("redeem", scanned)) == (422, "voucher_not_accepted")
         assert code(await counter.ask("redeem", scanned | {"cpf": ANA})) == (422, "voucher_spent")
