@@ -4,7 +4,7 @@ Grouping is a function of the set: statements are taken in content order, never 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contracts.facts import SINGULAR_KINDS, WEAK_KINDS, DocumentEvidence, DocumentKind, Key
 from loyalty.disjoint import Disjoint
@@ -112,13 +112,59 @@ def _unite_weak(statements: Sequence[Statement], sets: Disjoint[Key], flags: dic
         return
     named = {sets.find(key) for s in statements for key in s.evidence.keys if key.kind not in WEAK_KINDS}
     for weak in sorted(users):
-        roots = {sets.find(_proving_first(statement)[0]) for statement in users[weak]} | {sets.find(weak)}
-        if len(roots & named) > 1:
-            flags.update({statement.id: "weak_key_ignored" for statement in users[weak]})
+        root_of = {s.id: sets.find(_proving_first(s)[0]) for s in users[weak]}
+        deaf = _not_joined(users[weak], root_of, named)
+        flags.update({s.id: "weak_key_ignored" for s in users[weak] if root_of[s.id] in deaf})
+        roots = {*root_of.values(), sets.find(weak)} - deaf
+        if not roots:
             continue
         best, *others = sorted(roots, key=lambda root: (root not in named, key_rank(root)))
         for root in others:
             sets.unite(best, root)
+
+
+def _not_joined(users: Sequence[Statement], root_of: Mapping[str, Key], named: set[Key]) -> set[Key]:
+    """Return the roots that a weak key does not join: all of several named payments, but for a single believed one.
+
+    A claim cannot take a payment's reservation away by naming another payment with it.
+    """
+    roots = set(root_of.values())
+    if len(roots & named) < 2:
+        return set()
+    believed = {root_of[s.id] for s in users if s.strong} & named
+    return (roots & named) - believed if len(believed) == 1 else roots
+
+
+def in_their_roles(statements: Sequence[Statement]) -> Sequence[Statement]:
+    """Return `statements` whose claims name nothing by a key that believed sources use in the other role (R1).
+
+    Such a key is a link: a device that calls a payment by an order's number says that they belong together.
+    """
+    if all(s.strong for s in statements):
+        return statements
+    named: dict[str, set[Key]] = {"payment": set(), "document": set()}
+    linked: set[Key] = set()
+    for s in statements:
+        if s.strong:
+            named[s.evidence.about].update(s.evidence.keys)
+            linked.update(s.evidence.links if s.evidence.about == "payment" else ())
+    return [s if s.strong else _in_its_role(s, named, linked) for s in statements]
+
+
+def _in_its_role(claim: Statement, named: Mapping[str, set[Key]], linked: set[Key]) -> Statement:
+    about, keys = claim.evidence.about, claim.evidence.keys
+    own = named[about]
+    other = named["document" if about == "payment" else "payment"]
+    if about == "payment" or own.intersection(
+        keys
+    ):  # else the document may well be what the payments link to
+        other = other | linked
+    foreign = tuple(key for key in keys if key in other and key not in own)
+    rest = tuple(key for key in keys if key not in foreign)
+    if not foreign or not rest:
+        return claim
+    links = {"keys": rest, "links": (*claim.evidence.links, *foreign)}
+    return replace(claim, evidence=claim.evidence.model_copy(update=links))
 
 
 def _documents(statements: Sequence[Statement], flags: dict[str, str]) -> tuple[IdentifiedDocument, ...]:

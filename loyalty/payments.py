@@ -4,15 +4,18 @@ A payment is a set of statements that share an identity; every function here rea
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, tzinfo
 from itertools import groupby
 from typing import TypeAlias
 
 from contracts.facts import WEAK_KINDS, Key, Method, Operation, PaymentEvidence
-from loyalty.evidence import RANK, CoveredDays, Given, Statement, key_rank
+from loyalty.evidence import RANK, STRONG, CoveredDays, Given, Statement, key_rank
 
 FILE = RANK["file"]
+CARDS: tuple[Method, ...] = ("credit", "debit", "voucher", "prepaid")
+CARD_KINDS = frozenset({"stone:atk", "stone:itk"})
+"""Keys that only a payment by card bears."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +65,15 @@ def payment(statements: Sequence[Statement], covered: CoveredDays, zone: tzinfo)
     best = heard[0]
     method = _method(heard)
     sold_on = _sold_at(heard).astimezone(zone).date()
-    closed = _closed(covered, merchant, method, sold_on)
+    keys = {key for s in heard for key in s.evidence.keys}
+    closed = any(_closed(covered, merchant, each, sold_on) for each in _methods(method, keys))
     known = best.strong or not closed
     captured = _captured(heard)
     kept = 0
     if known and captured:
         kept = _kept(heard, captured, _Calendar(covered, merchant, method, sold_on, zone, best.rank == FILE))
     return Payment(
-        keys=tuple(sorted({key for s in heard for key in s.evidence.keys}, key=key_rank)),
+        keys=tuple(sorted(keys, key=key_rank)),
         statements=tuple(ordered),
         method=method,
         merchant=merchant,
@@ -94,6 +98,12 @@ def gave_back(evidence: PaymentEvidence) -> bool:
     """Whether a statement knows of anything that took money back."""
     figures = evidence.returned_cents or evidence.charged_back_cents
     return bool(figures or evidence.operations or evidence.state == "void")
+
+
+def _methods(method: Method, keys: Iterable[Key]) -> Sequence[Method]:
+    """Return by which methods' files a payment may be listed: where nobody knows its own, a card key tells."""
+    unread = method == "unknown" and any(key.kind in CARD_KINDS for key in keys)
+    return CARDS if unread else (method,)
 
 
 def _closed(covered: CoveredDays, merchant: str | None, method: Method, sold_on: date) -> bool:
@@ -173,13 +183,15 @@ def _views(heard: Sequence[Statement], captured: int, calendar: _Calendar) -> It
     for ops in filed:
         yield kept_of_operations(instalments, ops)
     for rank, said in by_rank.items():
+        # That a file does not list a payment excuses what believed sources say of it, and no claim.
+        days = calendar if rank <= STRONG else replace(calendar, in_file=True)
         totals = _totals(said, captured)
-        if totals is not None and (rank == FILE or not calendar.covers(totals.first_stated_at)):
+        if totals is not None and (rank == FILE or not days.covers(totals.first_stated_at)):
             yield totals.kept_of(captured)
         if rank != FILE:
             for ops in _numberings(said, instalments, captured):
                 for base in filed or [()]:
-                    yield kept_of_operations(instalments, _day_by_day(base, ops, calendar))
+                    yield kept_of_operations(instalments, _day_by_day(base, ops, days))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from fractions import Fraction
 from contracts.facts import DocumentEvidence, DocumentKind, Key
 from loyalty.documents import LADDER, Document, document, standing
 from loyalty.evidence import Claim, CoveredDays, Statement, key_rank
-from loyalty.identity import identify
+from loyalty.identity import identify, in_their_roles
 from loyalty.linking import Cell, link, pair_anonymous
 from loyalty.payments import FILE, Payment, gave_back, payment, said_of
 
@@ -70,7 +70,7 @@ def _cells(
 ) -> tuple[tuple[Cell, ...], Mapping[str, str]]:
     if not statements:
         return (), {}
-    found = identify(statements)
+    found = identify(in_their_roles(statements) if len(statements) > 1 else statements)
     payments = [payment(said, covered, zone) for said in found.payments]
     documents = [document(d.kind, d.keys, d.statements) for d in found.documents]
     if len(payments) + len(documents) == 1:

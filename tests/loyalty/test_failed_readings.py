@@ -426,3 +426,56 @@ def test_an_order_is_sold_when_it_is_paid_and_not_when_it_is_made() -> None:
     made = bought("signed", ORDER, state="authorised", sold_at=NOON - timedelta(days=3))
     (sale,) = sales([made, bought("signed", ORDER, as_of=later(1))])
     assert sale.sold_at == NOON
+
+
+def test_a_report_whose_keys_are_those_of_two_honest_sales_joins_neither() -> None:
+    """As the row of the table has it: the order's number stands among the keys."""
+    other = paid("signed", Key("stone:atk", "2"), links=(ORDER,))
+    honest = [paid("signed"), other, bought("signed", ORDER, owner="bia")]
+    hostile = paid("device", ATK, ORDER, as_of=later(1))
+
+    assert [s.owner for s in sales(honest)] == [None, "bia"]
+    assert [(s.owner, s.flags) for s in sales([*honest, hostile])] == [(None, ("link_refused",)), ("bia", ())]
+    assert seven([*honest, hostile]) == [70, 70]
+
+
+def test_a_claimed_document_cannot_join_an_order_with_an_acquirers_order() -> None:
+    group, second = Key("pagarme:order", "or-5"), Key("stone:atk", "2")
+    honest = [paid("file", links=(ORDER,)), bought("signed", ORDER), paid("file", second, links=(group,))]
+    said = bought("device", ORDER).evidence.model_copy(update={"keys": (ORDER, group)})
+
+    assert seven([*honest, stamp(said, "device", NOON)], covered(0, 1)) == [70, 70]
+
+
+def test_a_forged_card_sale_of_a_method_that_nobody_can_read_is_refuted_by_the_file() -> None:
+    days = CoveredDays.of(
+        (SHOP, how, date(2026, 3, 2) + timedelta(days=n)) for how in ("credit", "debit") for n in (0, 1)
+    )
+    forged = paid("device", method="unknown", customer={"document": "eve"})
+    receipt = bought("fiscal", RECEIPT)
+
+    assert [s.reason for s in sales([forged], days)] == ["not_in_file"]
+    linked = paid("device", method="unknown", links=(RECEIPT,), customer={"document": "eve"})
+    assert {s.owner for s in sales([receipt, linked], days)} == {None}
+    assert seven([paid("device", method="unknown")]) == [70]
+
+
+def test_a_forged_payment_cannot_take_a_reservation_from_an_honest_one() -> None:
+    reserved = Key("reservation", "r")
+    typed = paid(
+        "device", reserved, captured=None, state="authorised", method="unknown", customer={"document": "ana"}
+    )
+    honest = [typed, paid("file"), paid("signed", ATK, CHARGE, reserved)]
+    forged = paid("device", Key("stone:atk", "9"), reserved)
+
+    assert [s.owner for s in sales(honest, covered(0, 1))] == ["ana"]
+    assert [s.owner for s in sales([*honest, forged], covered(0, 1)) if s.kept] == ["ana"]
+
+
+def test_a_device_takes_nothing_from_a_signed_sale_that_the_file_lacks() -> None:
+    cancel = paid(
+        "device", captured=None, operations=(given("return", 1000, later(1), key="x"),), as_of=later(1)
+    )
+    assert seven([paid("signed"), cancel]) == []
+    (sale,) = sales([paid("signed"), cancel], covered(0, 1))
+    assert (int(sale.kept), sale.flags) == (1000, ("missing_in_file",))
