@@ -37,17 +37,18 @@ from gateway.privacy import ProgrammeKeys
 from gateway.programmes.queries import keys as keys_of
 from gateway.programmes.queries import stored_keys
 from gateway.rewards.actions import cashout
-from gateway.rewards.queries import cashout_row, reward_of, reward_rows
+from gateway.rewards.queries import cashout_row, issued_to, reward_of, reward_rows
 from gateway.store import Connection
 from gateway.vouchers import card_refs, lookup, queries, verbs
 from gateway.vouchers.issuing import Issued, Wish, issue_in
 from gateway.vouchers.queries import Row, VoucherRef
 from gateway.vouchers.till import Till
 from gateway.vouchers.verbs import Asked, Hold, Turn
+from loyalty import rewards
 from loyalty.codes import Mistyped
 from loyalty.programme import MILLI
 from loyalty.refusals import Refusal
-from loyalty.rewards import Reward, units_for
+from loyalty.rewards import Issues, Reward, units_for
 
 WALLET = "mem_"
 """How the reference of a card begins that is a member's own balance."""
@@ -145,7 +146,7 @@ def _found(context: Context, conn: Connection, store: Store, question: FindCards
         card = None if row is None else _voucher_card(context, conn, store, keys, row)
         return [card] if card is not None else []
     holder = _holder(conn, keys, store, question.document)
-    card = None if holder is None else _wallet_card(conn, store, holder)
+    card = None if holder is None else _wallet_card(context, conn, store, holder)
     return [card] if card is not None else []
 
 
@@ -170,7 +171,7 @@ def _holder(conn: Connection, keys: ProgrammeKeys, store: Store, document: str |
 
 def _card(context: Context, conn: Connection, store: Store, card_ref: str) -> Card | None:
     if card_ref.startswith(WALLET):
-        return _wallet_card(conn, store, card_ref)
+        return _wallet_card(context, conn, store, card_ref)
     found = queries.vouchers_by(conn, "voucher_id", [(store.programme_id, card_ref)])
     if not found or found[0]["drawn"]:
         return None
@@ -199,12 +200,12 @@ def _voucher_card(
     )
 
 
-def _wallet_card(conn: Connection, store: Store, member_id: str) -> Card | None:
+def _wallet_card(context: Context, conn: Connection, store: Store, member_id: str) -> Card | None:
     """Return a member's balance as a card, unless there is nothing to give or it may not be redeemed."""
     at = (store.programme_id, member_id)
     member = member_rows(conn, [at]).get(at)
-    offered = _cashout_of(conn, store.programme_id)
-    if member is None or member["blocked"] or not offered.active:
+    offered, issues = _cashout_of(conn, *at)
+    if member is None or member["blocked"] or rewards.may_issue(offered, context.clock(), issues) is not None:
         return None
     if offered.partner_id not in (None, store.partner_id):
         return None
@@ -213,16 +214,19 @@ def _wallet_card(conn: Connection, store: Store, member_id: str) -> Card | None:
     if offered.most_units is not None:
         units = min(units, offered.most_units)
     balance_cents = units * offered.unit_millicents // MILLI
-    if not balance_cents or units < offered.least_units:
+    if not balance_cents or units < offered.least_units or balance_cents < offered.minimum_cents:
         return None
     caption = "Saldo do programa de fidelidade"
     return Card(member_id, balance_cents, member["created_at"], None, caption)
 
 
-def _cashout_of(conn: Connection, programme_id: str) -> Reward:
-    """Return the cash-out reward as it is offered; before anybody cashed out, as it would be."""
+def _cashout_of(conn: Connection, programme_id: str, member_id: str) -> tuple[Reward, Issues]:
+    """Return the cash-out reward as it is offered, and how often; before anybody cashed out, as it would be."""
     row = cashout_row(conn, programme_id)
-    return Reward("", "", "cashout") if row is None else reward_of(row)
+    if row is None:
+        return Reward("", "", "cashout"), Issues(0, 0)
+    to_member = issued_to(conn, (programme_id, row["reward_id"]), member_id)
+    return reward_of(row), Issues(row["issued"], to_member)
 
 
 def _debit(context: Context, conn: Connection, store: Store, question: Debit) -> Answer:

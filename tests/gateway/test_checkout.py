@@ -292,3 +292,17 @@ async def test_nothing_asked_is_refused_and_no_error_of_ours(migrated_url: str) 
             for what in ("settlements", "cancellations"):
                 assert (await store.turn(each, paid, what, 0, f"{what}-{each}")).status_code == 400
         await store.is_sound()
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [{"honoured": False}, {"opens_at": "2040-01-01T00:00:00Z"}, {"per_member": 1}, {"minimum_cents": 5_000}],
+)
+async def test_a_balance_that_cannot_be_debited_is_no_card(migrated_url: str, terms: dict[str, Any]) -> None:
+    async with open_caller(migrated_url, till) as caller:
+        store = await opened(await found(caller))
+        await store.shop.caller.make("/v1/rewards", {"name": "Vale", "kind": "cashout", **terms})
+        if "per_member" in terms:
+            [card] = await store.search(document=ANA)
+            assert (await store.debit(card["id"], 1.0, "r-1")).status_code == 200
+        assert await store.search(document=ANA) == []
