@@ -66,8 +66,10 @@ def read_code(text: str) -> str:
     Refused as `Mistyped`: look-alikes that no code has (they are not guessed at), and any single wrong or
     swapped symbol.
     """
-    bare = text.translate(_SPACES).upper()
-    if len(bare) != CODE_SIZE or not all(symbol in _INDEX for symbol in bare):
+    typed = text.translate(_SPACES)
+    bare = typed.upper()
+    # Before upper(): it turns the long s into a plain one.
+    if len(bare) != CODE_SIZE or not typed.isascii() or not all(symbol in _INDEX for symbol in bare):
         raise Mistyped
     if _check(bare[:-1]) != bare[-1]:
         raise Mistyped

@@ -12,7 +12,7 @@ from fractions import Fraction
 from contracts.facts import DocumentEvidence, DocumentKind, Key
 from loyalty.documents import LADDER, Document, document, standing
 from loyalty.evidence import Claim, CoveredDays, Statement, key_rank
-from loyalty.identity import identify, in_their_roles
+from loyalty.identity import Identified, identify, in_their_roles
 from loyalty.linking import Cell, link, pair_anonymous
 from loyalty.payments import FILE, Payment, gave_back, payment, said_of
 
@@ -71,7 +71,9 @@ def _cells(
     if not statements:
         return (), {}
     found = identify(in_their_roles(statements) if len(statements) > 1 else statements)
-    payments = [payment(said, covered, zone) for said in found.payments]
+    payments = [
+        _with_its_keys(payment(said, covered, zone), n, found) for n, said in enumerate(found.payments)
+    ]
     documents = [document(d.kind, d.keys, d.statements) for d in found.documents]
     if len(payments) + len(documents) == 1:
         return (Cell(tuple(payments), tuple(documents)),), found.flags
@@ -86,17 +88,25 @@ def _cells(
         silenced = more
 
 
+def _with_its_keys(paid: Payment, index: int, found: Identified) -> Payment:
+    """Return a payment without the keys that are another's: what a report was refused names nothing by it."""
+    keys = tuple(key for key in paid.keys if found.payment_of.get(key, index) == index)
+    return paid if keys == paid.keys else replace(paid, keys=keys)
+
+
 def _pair(cell: Cell, covered: CoveredDays, zone: tzinfo) -> Cell:
     """Let each anonymous report become part of the named payment that it equals (R1; precedes R4)."""
     alone, pairs = pair_anonymous(cell.payments)
     if not pairs:
         return cell
     twins = {named.keys: report for named, report in pairs}
-    merged = [
-        payment((*p.statements, *twins[p.keys].statements), covered, zone) if p.keys in twins else p
-        for p in alone
-    ]
+    merged = [_merged(p, twins[p.keys], covered, zone) if p.keys in twins else p for p in alone]
     return Cell(tuple(merged), cell.documents)
+
+
+def _merged(named: Payment, report: Payment, covered: CoveredDays, zone: tzinfo) -> Payment:
+    keys = tuple(sorted({*named.keys, *report.keys}, key=key_rank))
+    return replace(payment((*named.statements, *report.statements), covered, zone), keys=keys)
 
 
 def _sale(
@@ -142,13 +152,18 @@ def _merchant(cell: Cell, statements: Sequence[Statement]) -> str | None:
 
 
 def _uncontested(payments: Sequence[Payment], contested: Mapping[Key, int]) -> tuple[Sequence[Payment], bool]:
-    """Leave out payments whose key another partner states with at least our trust."""
+    """Leave out payments whose key another partner states with at least our trust.
+
+    What believed sources name is theirs to lose: a claim that adds a foreign key to it contests nothing.
+    """
     if not contested:
         return payments, False
     free = []
     for p in payments:
-        ours = min(s.rank for s in p.statements)
-        if all(contested.get(key, ours + 1) > ours for key in p.keys):
+        heard = [s for s in p.statements if s.strong] or p.statements
+        ours = min(s.rank for s in heard)
+        keys = {key for s in heard for key in s.evidence.keys}.intersection(p.keys)
+        if all(contested.get(key, ours + 1) > ours for key in keys):
             free.append(p)
     return free, len(free) < len(payments)
 

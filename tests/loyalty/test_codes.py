@@ -192,3 +192,10 @@ def test_a_text_that_is_no_qr_of_ours_is_a_typo(text: str) -> None:
 def test_a_body_of_another_layout_is_a_typo(body: bytes) -> None:
     with pytest.raises(Mistyped):
         qr.unpacked(body)
+
+
+def test_a_letter_that_only_becomes_one_of_ours_in_capitals_is_a_typo() -> None:
+    code = next(made for made in map(code_of, range(1_000)) if "S" in made)
+    assert codes.read_code(code.lower()) == code
+    with pytest.raises(Mistyped):
+        codes.read_code(code.replace("S", "\N{LATIN SMALL LETTER LONG S}", 1))

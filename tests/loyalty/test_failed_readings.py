@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 
 from contracts.facts import DocumentEvidence, Key, Method, Operation, PaymentEvidence, Tender, Trust
-from loyalty.evidence import NOTHING_COVERED, CoveredDays, Statement, is_future
+from loyalty.evidence import NOTHING_COVERED, Claim, CoveredDays, Statement, is_future
 from loyalty.programme import Campaign, campaign_in_force
 from loyalty.sales import Sale, converge
 from tests.loyalty.desk import Desk, stamp
@@ -479,3 +479,21 @@ def test_a_device_takes_nothing_from_a_signed_sale_that_the_file_lacks() -> None
     assert seven([paid("signed"), cancel]) == []
     (sale,) = sales([paid("signed"), cancel], covered(0, 1))
     assert (int(sale.kept), sale.flags) == (1000, ("missing_in_file",))
+
+
+def test_a_report_answers_to_no_key_that_it_was_refused() -> None:
+    other = Key("stone:atk", "2")
+    honest = [paid("file", customer={"document": "ana"}), paid("file", other)]
+    decided = [Claim("c", other, "eve", NOON, decided=True)]
+
+    (mine, theirs) = converge([*honest, paid("device", ATK, other)], decided, covered(0, 1), ZONE)
+    assert (mine.owner, theirs.owner) == ("ana", "eve")
+
+
+def test_a_device_cannot_quarantine_a_sale_by_a_strangers_key() -> None:
+    strange = Key("stone:atk", "2")
+    (sale,) = converge([paid("file"), paid("device", ATK, strange)], (), covered(0, 1), ZONE, {strange: 0})
+    assert int(sale.kept) == 1000
+    (contested,) = converge([paid("file")], (), covered(0, 1), ZONE, {ATK: 0})
+    assert contested.kept == 0
+    assert contested.reason == "quarantined"
