@@ -5,6 +5,7 @@ Grouping is a function of the set: statements are taken in content order, never 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from contracts.facts import SINGULAR_KINDS, WEAK_KINDS, DocumentEvidence, DocumentKind, Key
 from loyalty.disjoint import Disjoint
@@ -57,14 +58,14 @@ Payments = tuple[tuple[tuple[Statement, ...], ...], Mapping[Key, int]]
 
 def _payments(statements: Sequence[Statement], flags: dict[str, str]) -> Payments:
     sets: Disjoint[Key] = Disjoint()
-    singular: dict[Key, dict[str, Key]] = {}
-    for statement in statements:
+    known: dict[Key, _Known] = {}
+    for statement in _believed_first(statements):
         first, *others = _proving_first(statement)
-        _learn(sets, singular, first)
+        _learn(sets, known, first, statement)
         for key in others:
             if key.kind not in WEAK_KINDS:
-                _learn(sets, singular, key)
-                if not _unite(sets, singular, first, key):
+                _learn(sets, known, key, statement)
+                if not _unite(sets, known, first, key, claimed=not statement.strong):
                     flags[statement.id] = "key_conflict"
     _unite_weak(statements, sets, flags)
     gathered: dict[Key, list[Statement]] = {}
@@ -76,29 +77,50 @@ def _payments(statements: Sequence[Statement], flags: dict[str, str]) -> Payment
     return tuple(map(tuple, gathered.values())), payment_of
 
 
+def _believed_first(statements: Sequence[Statement]) -> Sequence[Statement]:
+    """Return statements in content order, of the claims those first that name a payment as believed sources do."""
+    believed = {key for s in statements if s.strong for key in s.evidence.keys if key.kind in SINGULAR_KINDS}
+    return sorted(statements, key=lambda s: not (s.strong or believed.intersection(s.evidence.keys)))
+
+
 def _proving_first(statement: Statement) -> Sequence[Key]:
     """Return a statement's keys, what proves most first."""
     keys = statement.evidence.keys
     return keys if len(keys) == 1 else sorted(keys, key=key_rank)
 
 
-def _learn(sets: Disjoint[Key], singular: dict[Key, dict[str, Key]], key: Key) -> None:
+class _Known(NamedTuple):
+    """By kind, the keys of one payment that may differ in no statement, and those that believed sources gave it."""
+
+    singular: dict[str, Key]
+    believed: dict[str, Key]
+
+
+def _learn(sets: Disjoint[Key], known: dict[Key, _Known], key: Key, statement: Statement) -> None:
     if key not in sets:
         sets.find(key)
-        singular[key] = {key.kind: key} if key.kind in SINGULAR_KINDS else {}
+        own = {key.kind: key}
+        known[key] = _Known(own if key.kind in SINGULAR_KINDS else {}, own if statement.strong else {})
 
 
-def _unite(sets: Disjoint[Key], singular: dict[Key, dict[str, Key]], a: Key, b: Key) -> bool:
-    """Join two keys of one payment, unless that gives it two values of a singular kind."""
+def _unite(sets: Disjoint[Key], known: dict[Key, _Known], a: Key, b: Key, *, claimed: bool) -> bool:
+    """Join two keys of one payment, unless that gives it two values of a singular kind.
+
+    A claim cannot give it two of any kind that believed sources keep apart.
+    """
     root, other = sets.find(a), sets.find(b)
     if root == other:
         return True
-    mine, theirs = singular[root], singular[other]
-    if any(mine.get(kind, key) != key for kind, key in theirs.items()):
+    mine, theirs = known[root], known[other]
+    if _differ(mine.singular, theirs.singular) or (claimed and _differ(mine.believed, theirs.believed)):
         return False
     sets.unite(root, other)
-    singular[root] = {**mine, **theirs}
+    known[root] = _Known(mine.singular | theirs.singular, mine.believed | theirs.believed)
     return True
+
+
+def _differ(mine: Mapping[str, Key], theirs: Mapping[str, Key]) -> bool:
+    return any(mine.get(kind, key) != key for kind, key in theirs.items())
 
 
 def _unite_weak(statements: Sequence[Statement], sets: Disjoint[Key], flags: dict[str, str]) -> None:

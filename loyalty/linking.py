@@ -118,8 +118,14 @@ def _admissible(mine: Cell, theirs: Cell) -> bool:
     asked = [cents for cents in sides if cents is not None]
     if len(asked) == 2 and asked[0] != asked[1]:
         return False
+    if not asked:  # no document says that they belong together, and believed sources keep them apart
+        return not (_is_believed(mine) and _is_believed(theirs))
     captured = sum(p.captured_cents for p in pair_anonymous((*mine.payments, *theirs.payments))[0])
-    return not asked or captured <= asked[0]
+    return captured <= asked[0]
+
+
+def _is_believed(cell: Cell) -> bool:
+    return any(s.strong for p in cell.payments for s in p.statements)
 
 
 def _asked_cents(documents: Sequence[Document]) -> int | None:

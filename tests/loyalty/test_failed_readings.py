@@ -497,3 +497,21 @@ def test_a_device_cannot_quarantine_a_sale_by_a_strangers_key() -> None:
     (contested,) = converge([paid("file")], (), covered(0, 1), ZONE, {ATK: 0})
     assert contested.kept == 0
     assert contested.reason == "quarantined"
+
+
+def test_a_device_makes_one_payment_neither_two_nor_two_payments_one() -> None:
+    key, other = Key("stone:itk", "i"), Key("pagarme:charge", "ch2")
+    honest = [paid("file"), paid("signed", CHARGE, key), paid("device", ATK, key, as_of=later(1))]
+    stolen = paid("device", Key("stone:atk", "9"), key)
+    assert seven(honest, covered(0, 1)) == [70]
+    assert seven([*honest, stolen], covered(0, 1)) == [70]
+    assert seven([paid("signed", CHARGE), paid("signed", other), paid("device", CHARGE, other)]) == [70, 70]
+
+
+def test_a_device_moves_no_payment_to_another_buyer_by_a_link() -> None:
+    second = Key("stone:atk", "2")
+    ana = [paid("file"), paid("device", customer={"document": "ana"}, as_of=later(2))]
+    eve = paid("device", second, captured=100, customer={"document": "eve"}, as_of=later(1))
+    link = paid("device", second, captured=100, links=(ATK,), as_of=later(3))
+    said = [*ana, paid("file", second, captured=100), eve, link]
+    assert [(s.owner, int(s.kept)) for s in sales(said, covered(0, 1))] == [("ana", 1000), ("eve", 100)]
