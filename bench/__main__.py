@@ -27,6 +27,7 @@ from contracts.signatures import HmacFields
 from gateway.settings import Settings
 
 CONNECTIONS, LONE, TURN = 64, 1_000, 100
+SERVE = ("gateway.cli", "serve", "--port", "0", "--json")
 _SIGNATURE = HmacFields((SECRET.encode(),))
 
 
@@ -67,9 +68,6 @@ def _load(port: int, connections: int, requests: Sequence[bytes]) -> dict[str, A
     if set(found["statuses"]) != {200}:
         raise SystemExit(f"answers other than 200: {found['statuses']}")
     return found
-
-
-SERVE = ("gateway.cli", "serve", "--port", "0", "--json")
 
 
 @contextmanager

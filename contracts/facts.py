@@ -43,6 +43,9 @@ class Key(NamedTuple):
 SINGULAR_KINDS = frozenset({"stone:atk", "pix:e2e"})
 """A payment has at most one value of each of these; two values are two payments."""
 
+CARD_KINDS = frozenset({"stone:atk", "stone:itk"})
+"""Keys that only a payment by card bears."""
+
 WEAK_KINDS = frozenset({"reservation", "authorisation"})
 """Keys that may repeat in honest life: they join reports, never two named payments."""
 

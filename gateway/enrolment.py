@@ -5,7 +5,7 @@ The cause and everything that follows from it are one transaction.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from contracts.documents import TaxId
 from gateway import audit
@@ -29,12 +29,19 @@ from gateway.store import Connection
 from gateway.vouchers import auto
 from loyalty.refusals import Refusal
 
+Answer = TypeVar("Answer", bound=Refusal | Problem)
 
-class _Named(Protocol):
-    """Whatever makes a document known to a programme."""
+
+class _Asked(Protocol):
+    """Whatever somebody of a programme asks for."""
 
     @property
     def by(self) -> Principal: ...
+
+
+class _Named(_Asked, Protocol):
+    """Whatever makes a document known to a programme."""
+
     @property
     def document(self) -> TaxId: ...
 
@@ -71,21 +78,25 @@ def _rematched(
     if not credited:
         return list(made)
     auto.issue_due(context, conn, credited)
-    return [
-        _known(context, conn, item.by.programme_id, known) if isinstance(known, KnownMember) else known
-        for item, known in zip(items, made, strict=True)
-    ]
+    return _as_they_are(context, conn, items, made)
 
 
 def give(context: Context, conn: Connection, items: Sequence[GoodwillGiven]) -> list[KnownMember | Problem]:
     """Credit goodwill, and issue what it affords by itself; return the members."""
     made = members.give(context, conn, items)
-    given = zip(items, made, strict=True)
-    auto.issue_due(
-        context,
-        conn,
-        {(item.by.programme_id, item.member_id) for item, known in given if isinstance(known, KnownMember)},
-    )
+    credited = {
+        (item.by.programme_id, item.member_id)
+        for item, known in zip(items, made, strict=True)
+        if isinstance(known, KnownMember)
+    }
+    auto.issue_due(context, conn, credited)
+    return _as_they_are(context, conn, items, made)
+
+
+def _as_they_are(
+    context: Context, conn: Connection, items: Sequence[_Asked], made: Sequence[KnownMember | Answer]
+) -> list[KnownMember | Answer]:
+    """Return `made` with each member as it stands after all that followed."""
     return [
         _known(context, conn, item.by.programme_id, known) if isinstance(known, KnownMember) else known
         for item, known in zip(items, made, strict=True)

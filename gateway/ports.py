@@ -56,7 +56,12 @@ class SettableClock:
 def earliest_id(prefix: str, at: datetime) -> str:
     """Return what every identity that `Ids` makes at `at` or later comes after, or equals."""
     high = int(at.timestamp() * 1000) << _ENTROPY_BITS - _LAST_PAIR
-    return f"{prefix}_{''.join([_PAIRS[high >> shift & 1023] for shift in _SHIFTS])}{_PAIRS[0]}"
+    return prefix + _beginning(high) + _PAIRS[0]
+
+
+def _beginning(high: int) -> str:
+    """Return an identity between its prefix and its last pair of digits."""
+    return "_" + "".join([_PAIRS[high >> shift & 1023] for shift in _SHIFTS])
 
 
 class Ids:
@@ -86,7 +91,7 @@ class Ids:
             high, low = self._last >> _LAST_PAIR, self._last & 1023
             if high != self._high:  # most differ from the one before in their last pair only
                 self._high = high
-                self._begun = "_" + "".join([_PAIRS[high >> shift & 1023] for shift in _SHIFTS])
+                self._begun = _beginning(high)
             return prefix + self._begun + _PAIRS[low]
 
     def number63(self) -> int:

@@ -32,7 +32,7 @@ CHECKS: Final[Mapping[str, str]] = {
     "evidence": "sales and awards follow from the evidence, derived from scratch",
     "orphans": "no row lost what it belongs to",
 }
-DOSSIERS_AT_ONCE = 200
+PROGRAMMES_AT_ONCE = 200
 BREACHES_SHOWN = 50
 
 
@@ -82,7 +82,8 @@ def verify(context: Context, conn: Connection, sales_limit: int | None = None) -
             report.note("posted", sentence)
         for kind, rows_lost in ledger.orphans(conn, programme_id).items():
             report.note("orphans", f"{rows_lost} {kind} in {programme_id}")
-        for dossiers in _dossiers(conn, programme_id, sales_limit):
+        for page in sales.every_dossier(conn, programme_id, sales_limit):
+            dossiers = list(sales.load_dossiers(conn, page).values())
             report.sales_checked += sum(len(dossier.sales) for dossier in dossiers)
             for sentence in _underived(context, conn, dossiers):
                 report.note("evidence", sentence)
@@ -91,7 +92,7 @@ def verify(context: Context, conn: Connection, sales_limit: int | None = None) -
 
 def _programmes(conn: Connection) -> Iterator[str]:
     after_id = None
-    while page := programmes.programmes(conn, after_id, DOSSIERS_AT_ONCE):
+    while page := programmes.programmes(conn, after_id, PROGRAMMES_AT_ONCE):
         yield from (row["programme_id"] for row in page)
         after_id = page[-1]["programme_id"]
 
@@ -101,18 +102,6 @@ def _unposted(conn: Connection, programme_id: str) -> Iterator[str]:
         missing = row["target_units"] - row["units"]
         if missing < 0 or (missing and row["held"] is None):
             yield f"sale {row['sale_id']} should have {row['target_units']} posted and has {row['units']}"
-
-
-def _dossiers(conn: Connection, programme_id: str, limit: int | None) -> Iterator[list[Dossier]]:
-    after_id, left = "", limit
-    while left is None or left > 0:
-        at_once = DOSSIERS_AT_ONCE if left is None else min(left, DOSSIERS_AT_ONCE)
-        page = sales.dossiers_after(conn, programme_id, after_id, at_once)
-        if not page:
-            return
-        yield list(sales.load_dossiers(conn, page).values())
-        after_id = page[-1][1]
-        left = None if left is None else left - len(page)
 
 
 def _underived(context: Context, conn: Connection, dossiers: list[Dossier]) -> Iterator[str]:

@@ -4,7 +4,7 @@ A version holds from when it is recorded, and a sale may be dated ten minutes ah
 or after it, such a sale earns the same (R0): whoever records a version concludes it again, in one transaction.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -21,8 +21,6 @@ from gateway.sales.dossiers import Scope
 from gateway.store import Connection
 from gateway.vouchers import auto
 from loyalty.evidence import CLOCK_ERROR
-
-DOSSIERS_AT_ONCE = 200
 
 
 class _Asked(Protocol):
@@ -60,7 +58,7 @@ def change_programme(context: Context, conn: Connection, items: Sequence[Program
     answers = programmes.change(context, conn, items)
     for programme_id in {item.by.programme_id for item in items}:
         active = programme_row(conn, programme_id)["active"]
-        found = [_ahead(conn, programme_id, since)] if active else _all(conn, programme_id)
+        found = [_ahead(conn, programme_id, since)] if active else queries.every_dossier(conn, programme_id)
         for dossiers in found:
             _conclude(context, conn, dossiers)
     return answers
@@ -72,7 +70,7 @@ def activate(context: Context, conn: Connection, items: Sequence[Principal]) -> 
     drafts = {programme_id for programme_id in asked if not programme_row(conn, programme_id)["active"]}
     answers = programmes.activate(context, conn, items)
     for programme_id in drafts:
-        for dossiers in _all(conn, programme_id):
+        for dossiers in queries.every_dossier(conn, programme_id):
             _conclude(context, conn, dossiers)
     return answers
 
@@ -80,13 +78,6 @@ def activate(context: Context, conn: Connection, items: Sequence[Principal]) -> 
 def _ahead(conn: Connection, programme_id: str, since: datetime) -> list[tuple[Scope, str]]:
     # Twice: hubs' clocks differ, by as much as a sale's may.
     return queries.dossiers_ahead(conn, programme_id, since - 2 * CLOCK_ERROR, since)
-
-
-def _all(conn: Connection, programme_id: str) -> Iterable[list[tuple[Scope, str]]]:
-    after_id = ""
-    while page := queries.dossiers_after(conn, programme_id, after_id, DOSSIERS_AT_ONCE):
-        yield page
-        after_id = page[-1][1]
 
 
 def _conclude(context: Context, conn: Connection, dossiers: list[tuple[Scope, str]]) -> None:

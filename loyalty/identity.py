@@ -162,7 +162,7 @@ def in_their_roles(statements: Sequence[Statement]) -> Sequence[Statement]:
 
     Such a key is a link: a device that calls a payment by an order's number says that they belong together.
     """
-    if all(s.strong for s in statements):
+    if len(statements) == 1 or all(s.strong for s in statements):
         return statements
     named: dict[str, set[Key]] = {"payment": set(), "document": set()}
     linked: set[Key] = set()
@@ -177,9 +177,8 @@ def _in_its_role(claim: Statement, named: Mapping[str, set[Key]], linked: set[Ke
     about, keys = claim.evidence.about, claim.evidence.keys
     own = named[about]
     other = named["document" if about == "payment" else "payment"]
-    if about == "payment" or own.intersection(
-        keys
-    ):  # else the document may well be what the payments link to
+    # A document that no believed source names may well be what the payments link to.
+    if about == "payment" or own.intersection(keys):
         other = other | linked
     foreign = tuple(key for key in keys if key in other and key not in own)
     rest = tuple(key for key in keys if key not in foreign)

@@ -9,13 +9,11 @@ from datetime import date, datetime, timedelta, tzinfo
 from itertools import groupby
 from typing import TypeAlias
 
-from contracts.facts import WEAK_KINDS, Key, Method, Operation, PaymentEvidence
+from contracts.facts import CARD_KINDS, WEAK_KINDS, Key, Method, Operation, PaymentEvidence
 from loyalty.evidence import RANK, STRONG, CoveredDays, Given, Statement, key_rank
 
 FILE = RANK["file"]
 CARDS: tuple[Method, ...] = ("credit", "debit", "voucher", "prepaid")
-CARD_KINDS = frozenset({"stone:atk", "stone:itk"})
-"""Keys that only a payment by card bears."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def _cells(
 ) -> tuple[tuple[Cell, ...], Mapping[str, str]]:
     if not statements:
         return (), {}
-    found = identify(in_their_roles(statements) if len(statements) > 1 else statements)
+    found = identify(in_their_roles(statements))
     payments = [
         _with_its_keys(payment(said, covered, zone), n, found) for n, said in enumerate(found.payments)
     ]

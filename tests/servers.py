@@ -38,7 +38,7 @@ class Postgres:
             tempfile.mkdtemp(prefix="ponte-postgres-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT"))
         )  # pytest's tmp_path is reset under our feet
         self.data = self.folder / "data"
-        self.port = _free_port()
+        self.port = free_port()
         self.settings = () if durable else SPEED_OVER_SAFETY
         self.process: subprocess.Popen[bytes] | None = None
         self.binaries, self.wrapper = _runnable(_installed_binaries(), self.folder)
@@ -133,7 +133,8 @@ class Postgres:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

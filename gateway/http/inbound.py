@@ -108,9 +108,8 @@ async def _understand(
         raise Problem("unauthenticated") from None
     except Malformed as malformed:
         kept = await _keep(hub, installed, delivery, "parked", malformed.why)
-        if (
-            malformed.why == AMBIGUOUS
-        ):  # no connector that we could mend will ever read it: the sender must know
+        # No connector that we could mend will ever read it: the sender must know.
+        if malformed.why == AMBIGUOUS:
             raise Problem("malformed_json", detail=_AMBIGUOUS_TEXT) from None
         return kept
     except Exception as bug:  # noqa: BLE001 -- whatever escapes a connector is a bug of that connector

@@ -4,7 +4,7 @@ Set-shaped: a batch is loaded, decided and written as a whole, whatever the numb
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -245,15 +245,15 @@ def _post(
     )
     asked: list[tuple[str, dict[str, Any] | None, ledger.Due]] = []
     for sale_id, outcome in outcomes.items():
-        sale = outcome.sale
+        sale, book = outcome.sale, books[outcome.sale.programme_id]
         rows_of_sale = awarded.get((sale.programme_id, sale_id), ())
         held_by: dict[str, dict[str, Any] | None] = {row["member_id"]: row for row in rows_of_sale}
         if sale.member_id is not None and outcome.target.units:
             held_by.setdefault(sale.member_id, None)
         for member_id, row in held_by.items():
             posted = ledger_queries.award_of(row) if row else Award(sale_id, member_id, sale.partner_id)
-            due = _due(context, outcome, posted, books[sale.programme_id], fresh=row is None)
-            asked.append((sale_id, row, replace(due, merged=True) if sale_id in heirs else due))
+            due = _due(context, outcome, posted, book, fresh=row is None, merged=sale_id in heirs)
+            asked.append((sale_id, row, due))
     settled = ledger.post(context, conn, [due for _, _, due in asked])
     awards = []
     for (sale_id, before, due), (posted, held) in zip(asked, settled, strict=True):
@@ -267,7 +267,9 @@ def _post(
     return outcomes
 
 
-def _due(context: Context, outcome: Outcome, posted: Award, book: Book, *, fresh: bool) -> ledger.Due:
+def _due(
+    context: Context, outcome: Outcome, posted: Award, book: Book, *, fresh: bool, merged: bool
+) -> ledger.Due:
     sale, found = outcome.sale, outcome.target
     mine = posted.member_id == sale.member_id
     waits, until = pending_until(sale, book)
@@ -275,6 +277,7 @@ def _due(context: Context, outcome: Outcome, posted: Award, book: Book, *, fresh
         programme_id=sale.programme_id,
         posted=posted,
         fresh=fresh,
+        merged=merged,
         target_units=found.units if mine else 0,
         sold_at=sale.sold_at,
         expires_at=found.expires_at,

@@ -1,6 +1,6 @@
 """Loading what a batch of evidence needs, in a few set-based reads."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -15,6 +15,8 @@ from loyalty.evidence import Claim, CoveredDays
 from loyalty.programme import Book
 
 Row: TypeAlias = Mapping[str, Any]
+
+DOSSIERS_AT_ONCE = 200
 
 
 def key_rows(conn: Connection, wanted: Iterable[tuple[str, Key]]) -> list[dict[str, Any]]:
@@ -204,8 +206,28 @@ def dossiers_ahead(
     return [((programme_id, partner_id), dossier_id) for partner_id, dossier_id in conn.execute(query).all()]
 
 
-def dossiers_after(conn: Connection, programme_id: str, after_id: str, limit: int) -> list[tuple[Scope, str]]:
-    """Return up to `limit` dossiers (scope, id) of a programme that hold a sale, by their ids."""
+def every_dossier(
+    conn: Connection, programme_id: str, limit: int | None = None
+) -> Iterator[list[tuple[Scope, str]]]:
+    """Yield the dossiers (scope, id) of a programme that hold a sale, by their ids, some at once, `limit` in all.
+
+    Each page is asked for when it is wanted: a reader may change the dossiers of one before it takes the next.
+    """
+    after_id, left = "", limit
+    while left is None or left > 0:
+        page = _dossiers_after(
+            conn, programme_id, after_id, DOSSIERS_AT_ONCE if left is None else min(left, DOSSIERS_AT_ONCE)
+        )
+        if not page:
+            return
+        yield page
+        after_id = page[-1][1]
+        left = None if left is None else left - len(page)
+
+
+def _dossiers_after(
+    conn: Connection, programme_id: str, after_id: str, limit: int
+) -> list[tuple[Scope, str]]:
     s = t.sale.c
     query = select(s.partner_id, s.dossier_id).where(s.programme_id == programme_id, s.dossier_id > after_id)
     found = conn.execute(query.distinct().order_by(s.dossier_id).limit(limit)).all()

@@ -78,7 +78,7 @@ def _follow(till: Till, item: Stated, at: VoucherRef) -> str | None:
         _correct(till, row, item)
     verb = verbs.redeem if item.said.state == "captured" else verbs.hold
     answer = verb(till, _hold(till, item, at, row))
-    if isinstance(answer, Refusal) and (answer.code != "use_committed" or row is None):
+    if isinstance(answer, Refusal) and answer.code != "use_committed":
         return CONFLICT
     use = row if isinstance(answer, Refusal) else answer.use
     assert use is not None

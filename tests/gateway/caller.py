@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 
 from contracts.connector import AnyConnector
+from contracts.facts import DocumentEvidence, PaymentEvidence, Trust
 from gateway.app import create_app
+from gateway.intake import Inbound, Source, apply
 from gateway.keys import actions as keys
 from gateway.keys.actions import NewKey
 from tests.gateway.world import World, open_world
@@ -88,6 +90,14 @@ class Shop:
             "sold_at": self.caller.world.clock().isoformat(),
             **more,
         }
+
+    async def hear(self, said: PaymentEvidence | DocumentEvidence, trust: Trust = "signed") -> str:
+        """Take in what an installation of the store says, believed as `trust`; return the id of its sale."""
+        programme_id = (await self.caller.get("/v1/programme")).json()["programme_id"]
+        source = Source(programme_id, self.partner_id, "ins_test", self.store_id, trust)
+        world = self.caller.world
+        outcome = await world.hub.submit(apply, Inbound(source, (said,), world.clock()))
+        return outcome.recorded[0].sale_id
 
     async def member(self, cpf: str) -> dict[str, Any]:
         """Return a member as the API shows it."""

@@ -7,7 +7,6 @@ import anyio
 import pytest
 
 from contracts.facts import Customer, DocumentEvidence, Key, PaymentEvidence, Tender
-from gateway.intake import Inbound, Source, apply
 from gateway.store import tables as t
 from tests.gateway.caller import ANA, BIA, CAU, Caller, Shop, code, found, open_caller
 
@@ -264,12 +263,12 @@ async def test_a_decision_for_whom_the_evidence_names_already_is_kept_and_stands
             customer=Customer(document=BIA), sold_at=now, as_of=now,
         )  # fmt: skip
         owner = BIA if invoice_first else ANA
-        sale_id = await _hear(caller, shop, card)
+        sale_id = await shop.hear(card)
         if invoice_first:
-            await _hear(caller, shop, invoice)
+            await shop.hear(invoice)
         decided = await shop.caller.post("/v1/sales/owner", {"sale_id": sale_id, "cpf": owner})
         assert (decided.status_code, decided.json()["duplicate"]) == (201, False)
-        await _hear(caller, shop, invoice)
+        await shop.hear(invoice)
         sale = await _sale(shop, sale_id)
         assert sale["member_mask"] == (await shop.member(owner))["document_mask"]
         assert "owner_conflict" not in sale["flags"]
@@ -286,12 +285,12 @@ async def test_a_merge_of_three_wallets_stands_in_the_statement_of_each(migrated
         for cpf, atk in zip((ANA, BIA), atks, strict=True):
             buyer = Customer(document=cpf)
             card = PaymentEvidence(keys=(atk,), captured_cents=10_000, customer=buyer, sold_at=now, as_of=now)
-            await _hear(caller, shop, card)
+            await shop.hear(card)
         order = DocumentEvidence(
             keys=(Key("order:loja", "77"),), kind="order", gross_cents=20_000, customer=Customer(document=CAU),
             tenders=tuple(Tender(keys=(atk,), amount_cents=10_000) for atk in atks), sold_at=now, as_of=now,
         )  # fmt: skip
-        await _hear(caller, shop, order)
+        await shop.hear(order)
         for cpf, units in ((ANA, 0), (BIA, 0), (CAU, 300)):
             member = await shop.member(cpf)
             told = (await shop.caller.get(f"/v1/members/{member['member_id']}/statement")).json()["data"]
@@ -376,16 +375,7 @@ async def _pay(
 ) -> str:
     now = caller.world.clock()
     said = PaymentEvidence(keys=(key, *more), captured_cents=captured_cents, sold_at=now, as_of=now)
-    return await _hear(caller, shop, said, trust)
-
-
-async def _hear(
-    caller: Caller, shop: Shop, said: PaymentEvidence | DocumentEvidence, trust: Any = "signed"
-) -> str:
-    programme_id = (await shop.caller.get("/v1/programme")).json()["programme_id"]
-    source = Source(programme_id, shop.partner_id, "ins_test", shop.store_id, trust)
-    outcome = await caller.world.hub.submit(apply, Inbound(source, (said,), caller.world.clock()))
-    return outcome.recorded[0].sale_id
+    return await shop.hear(said, trust)
 
 
 def _claim(shop: Shop, key: Key, cpf: str) -> dict[str, Any]:

@@ -2,24 +2,19 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.servers import free_port
+
 PAGE = Path(__file__).parents[2] / "docs/tutorial/your-first-hub.md"
 STEP = re.compile(
     r"^```sh\n(?P<commands>.*?)^```$\n(?:\n```text\n(?P<shown>.*?)^```$)?", re.MULTILINE | re.DOTALL
 )
 NEXT = "--- next step ---"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        port: int = door.getsockname()[1]
-    return port
 
 
 @pytest.mark.timeout(110)
@@ -33,7 +28,7 @@ def test_whoever_follows_the_page_has_a_member_who_spends_points(tmp_path: Path)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     told = {**kept, "PATH": path, "PYTHONPATH": str(PAGE.parents[2])}
     done = subprocess.run(
-        ["bash", "-ec", script.replace("PONTE_PORT=8000", f"PONTE_PORT={_free_port()}")],
+        ["bash", "-ec", script.replace("PONTE_PORT=8000", f"PONTE_PORT={free_port()}")],
         cwd=tmp_path, env=told, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
