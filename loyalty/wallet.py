@@ -3,6 +3,7 @@
 Whoever holds what, the posted award equals its target afterwards; a debt never stands beside available value.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
@@ -93,11 +94,11 @@ def debit(
     from_lots = units - from_pending
     after, breakage, spent = replace(wallet, pending=wallet.pending - from_pending), 0, 0
     if from_lots:
-        before = after
-        after, breakage = _reduced(before, award, from_lots, occasion.learned_at)
-        spent = 0 if shortfall == "debt" else before.debt - after.debt
-        if spent:
-            after, breakage = _reduced(before, award, from_lots - spent, occasion.learned_at)
+        cuts = _cuts(after, award, from_lots)
+        if shortfall != "debt":
+            cuts = _without_debt(after, cuts)
+            spent = from_lots - sum(cuts.values())
+        after, breakage = _settled(after, _cut(after.lots, cuts), after.redemptions, occasion.learned_at)
     absorbed, forgiven = (spent, 0) if shortfall == "goodwill" else (0, spent)
     posted = replace(
         award,
@@ -244,20 +245,40 @@ def _give_to_lots(
     return tuple(grown.get(each.id, each) for each in lots), units - left
 
 
-def _reduced(wallet: Wallet, award: Award, units: int, at: datetime) -> tuple[Wallet, int]:
-    """Take `units` from the award's lots: what is available, what is in breakage, then what was redeemed."""
+def _cuts(wallet: Wallet, award: Award, units: int) -> dict[str, int]:
+    """Return by lot what to take of an award: what is available, what is in breakage, then what was redeemed."""
     own = _earned(wallet.lots, award)
     explained = sum(lot.issued for lot in own) + award.pending - award.absorbed - award.forgiven
     if explained != award.units:
         raise ValueError("the wallet was loaded without all lots of this award")
-    left, cut = units, dict.fromkeys((lot.id for lot in own), 0)
+    left, cuts = units, dict.fromkeys((lot.id for lot in own), 0)
     for room in ("remaining", "expired", "issued"):
         for lot in own:
-            part = min(left, getattr(lot, room), lot.issued - cut[lot.id])
-            cut[lot.id] += part
+            part = min(left, getattr(lot, room), lot.issued - cuts[lot.id])
+            cuts[lot.id] += part
             left -= part
-    lots = tuple(_resized(lot, -cut.get(lot.id, 0)) for lot in wallet.lots)
-    return _settled(wallet, lots, wallet.redemptions, at)
+    return cuts
+
+
+def _without_debt(wallet: Wallet, cuts: Mapping[str, int]) -> dict[str, int]:
+    """Return the part of `cuts` that leaves the debt as it is.
+
+    Lot by lot, for others may pay for what one had paid and none for what another had. A lot that was born
+    expired pays a debt and no redemption: to take less may thus owe as much, hence we look again.
+    """
+    harmless: dict[str, int] = {}
+    for lot_id, units in cuts.items():
+        harmless[lot_id] = units
+        while harmless[lot_id]:
+            grown = settle(_cut(wallet.lots, harmless), wallet.redemptions).owed + wallet.debt
+            if grown <= 0:
+                break
+            harmless[lot_id] = max(0, harmless[lot_id] - grown)
+    return harmless
+
+
+def _cut(lots: tuple[Lot, ...], cuts: Mapping[str, int]) -> tuple[Lot, ...]:
+    return tuple(_resized(lot, -cuts.get(lot.id, 0)) for lot in lots)
 
 
 def _settled(

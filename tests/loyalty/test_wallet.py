@@ -207,6 +207,18 @@ def test_goodwill_bears_the_shortfall_and_gets_it_back() -> None:
     assert posted(movement) == {"available": 10, "goodwill": 40, "prepaid": -50}
 
 
+def test_goodwill_leaves_no_debt_where_taking_less_would_owe_as_much() -> None:
+    wallet, _ = earn(ANA, SECOND, 1, 0)
+    wallet, award = earn(wallet, FIRST, 2, 1, expires_on=10)
+    wallet = spend(wallet, 2, 2)
+    wallet, _ = earn(wallet, Award("sale_3", "ana", "padaria"), 1, 3, expires_on=2)
+    wallet = spend(wallet, 1, 4)
+    owing, _, _ = debit(wallet, award, 2, funding=PACK, occasion=on(5))
+    assert owing.debt == -1
+    wallet, award, _ = debit(wallet, award, 2, funding=PACK, occasion=on(5), shortfall="goodwill")
+    assert (wallet.debt, award.units, award.absorbed) == (0, 0, 2)
+
+
 def test_a_partner_that_bears_the_shortfall_gets_back_only_what_was_found() -> None:
     wallet, award = earn(ANA, FIRST, 50, 0)
     wallet, award, movement = debit(
